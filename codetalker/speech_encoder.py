@@ -1,8 +1,8 @@
 """The open speech encoder: log-mels to phone probabilities, small enough for two cores and any length of speech.
 
-A convolution stem halves 100 Hz log-mels to 50 Hz, ConvNeXt blocks (Liu et al. 2022, in one dimension) see the neighbourhood, and
-local self-attention sees a second to each side. What the talker gets are the phone probabilities, not the hidden state: they
-mean the same for a synthetic voice and a real one.
+A convolution stem halves 100 Hz log-mels to 50 Hz, ConvNeXt blocks (Liu et al. 2022, in one dimension) see the
+neighbourhood, and local self-attention sees a second to each side. What the talker gets are the phone probabilities,
+not the hidden state: they mean the same for a synthetic voice and a real one.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class ConvNeXtBlock(nn.Module):
 class LocalAttentionBlock(nn.Module):
     """Self-attention of `reach` frames to each side with a learned bias per distance, and a perceptron.
 
-    Frames are cut into blocks of `reach`; a block's queries see the blocks before, of and after it, so that memory grows with the
-    length and not with its square.
+    Frames are cut into blocks of `reach`; a block's queries see the blocks before, of and after it, so that memory
+    grows with the length and not with its square.
     """
 
     def __init__(self, width: int, heads: int, reach: int) -> None:

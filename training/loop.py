@@ -1,4 +1,4 @@
-"""One training loop for every model: AdamW, warm-up and cosine decay, averaged weights, checkpoints that resume, a log."""
+"""One training loop for every model: AdamW, cosine decay, averaged weights, checkpoints that resume, a log."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def accuracy(encoder: MelEncoder, speech: np.ndarray, phones: list) -> tuple[np.
 
 
 def real_clips(folder: Path) -> list[tuple[str, np.ndarray, list]]:
-    """Recordings of people with forced-aligned phones: those of `folder`/phones.json, none where there is no such file."""
+    """Recordings of people with aligned phones, those of `folder`/phones.json; none where there is no such file."""
     table = folder / "phones.json"
     if not table.exists():
         return []
