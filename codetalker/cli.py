@@ -202,12 +202,12 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from .published import import_bundle
-
     required = ("stage1", "stage2") if options.kind == "codetalker" else ("model",)
     missing = [f"--{name}" for name in required if getattr(options, name) is None]
     if missing:
         raise UserError(f"--kind {options.kind} needs {' and '.join(missing)}")
+    from .published import import_bundle
+
     import_bundle(
         kind=options.kind,
         out=options.out,
