@@ -1,0 +1,68 @@
+"""Articulatory tracks to the ARKit shapes of jaw, lips, cheeks and tongue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .coarticulation import COLUMN
+from .styles import Style
+
+# How far the middle of the lips parts at weight 1, mm, both sides of a pair together, on an average head; jawOpen and
+# mouthClose are such that equal weights nearly cancel. Presses and rolls come on top: they are what seals.
+PARTS = {
+    "jawOpen": 30.0, "mouthFunnel": 10.0, "mouthLowerDown": 6.0, "mouthUpperUp": 7.0, "mouthPucker": -1.0,
+    "mouthDimple": -1.0, "mouthShrugLower": -6.0,
+}  # fmt: skip
+CLOSES = 32.0  # mm by which mouthClose brings them together
+REST_PRESS = 0.16  # in pauses: lips lie on each other, they do not merely meet
+LIPS_MOST = 0.42  # weight up to which the lips alone widen the opening; the jaw gives what is still missing
+
+Weights = dict[str, np.ndarray]
+
+
+def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: Style) -> Weights:
+    """(T,) weights of the mouth's shapes by ARKit name; a pair is given by its name without Left and Right.
+
+    tracks: (T, 8) of `coarticulation`; sealed: (T,) in [0, 1]; loudness: (T,) in [0, 1]
+    """
+    track = {name: tracks[:, column] for name, column in COLUMN.items()}
+    free = 1 - sealed
+    opening = style.opening * track["open"] * (1 + style.loudness * (loudness - 0.75)) * free  # mm
+    speaking = np.clip(track["open"] / 0.2, 0, 1)
+    narrow, wide = np.maximum(track["round"], 0), np.maximum(-track["round"], 0)
+
+    weights = {
+        "jawOpen": style.jaw_share * style.opening * track["jaw"] * (1 - 0.35 * sealed) / PARTS["jawOpen"],
+        "mouthFunnel": (0.6 * style.rounding * track["funnel"] + style.flare * speaking) * (1 - 0.75 * sealed),
+        "mouthPucker": 0.72 * style.rounding * narrow + 0.5 * style.flare,
+        "mouthRollLower": 0.34 * track["tuck"] + 0.35 * style.press * track["press"] * sealed,
+        "mouthRollUpper": 0.3 * style.press * track["press"] * sealed,
+        "mouthPress": style.press * track["press"] * sealed + REST_PRESS * (1 - speaking) * (1 - sealed),
+        "mouthLowerDown": 0.3 * style.teeth * track["teeth"] * free * (1 - track["tuck"]),
+        "mouthUpperUp": style.teeth * (0.2 * track["teeth"] + 0.12 * track["tuck"]) * free,
+        "mouthStretch": 0.34 * style.spreading * wide,
+        "mouthDimple": 0.16 * style.spreading * wide + 0.12 * style.smile,
+        "mouthSmile": 0.16 * style.spreading * wide + style.smile * (1 - 0.5 * narrow),
+        "mouthFrown": style.frown * (1 - 0.4 * wide),
+        "mouthShrugLower": 0.12 * track["tuck"],
+        "mouthShrugUpper": 0.1 * style.rounding * track["funnel"] * narrow,
+        "cheekPuff": 0.12 * track["press"] * sealed,
+        "cheekSquint": 0.55 * style.smile + 0.1 * style.spreading * wide,
+        "noseSneer": 0.05 * style.teeth * track["teeth"],
+        "jawForward": 0.05 * style.rounding * narrow,
+        "tongueOut": 0.22 * np.maximum(track["tongue"] - 0.15, 0),
+    }
+    return _fit(weights, opening)
+
+
+def _fit(weights: Weights, opening: np.ndarray) -> Weights:
+    """Brings the lips to `opening` (T,) mm: lips then jaw where they are too close, mouthClose where too far apart."""
+    missing = opening - sum(parts * weights[name] for name, parts in PARTS.items())
+    widen = np.maximum(missing, 0)
+    lips = np.minimum(widen / (PARTS["mouthLowerDown"] + PARTS["mouthUpperUp"]), LIPS_MOST)
+    weights["mouthLowerDown"] = weights["mouthLowerDown"] + lips
+    weights["mouthUpperUp"] = weights["mouthUpperUp"] + lips
+    rest = widen - lips * (PARTS["mouthLowerDown"] + PARTS["mouthUpperUp"])
+    weights["jawOpen"] = weights["jawOpen"] + rest / PARTS["jawOpen"]
+    weights["mouthClose"] = np.maximum(-missing, 0) / CLOSES
+    return weights

@@ -1,0 +1,93 @@
+"""Loudness, pitch, accents, phrases and questions, as far as a face cares: a light estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks, resample_poly
+
+SAMPLE_RATE = 16_000  # Hz
+PITCH_RATE = 4_000  # Hz: enough for the first harmonics
+PITCH_RANGE = (70.0, 400.0)  # Hz
+PITCH_WINDOW = 0.04  # s
+VOICED = 0.5  # normalised autocorrelation above which a frame has a pitch
+DYNAMIC_RANGE = 35.0  # dB below the loud parts that count as sound
+PAUSE = 0.2  # s of silence that ends a phrase
+QUESTION_RISE = 2.5  # semitones over a phrase's last 0.4 s
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """What the speech signal says at each of T frames."""
+
+    loudness: np.ndarray  # (T,) in [0, 1], 1 at the utterance's loud parts
+    pitch: np.ndarray  # (T,) semitones from the utterance's median, carried through unvoiced frames
+    accents: np.ndarray  # (A, 2) frame and strength in [0, 1]
+    phrases: list[tuple[int, int]]  # first frame and end frame of the stretches between pauses
+    questions: np.ndarray  # (len(phrases),) bool: the pitch rises at the end
+
+
+def measure(speech: np.ndarray, phones: list[tuple[str, float, float]], frames: int, fps: float) -> Prosody:
+    """speech: (N,) float at 16 kHz; phones as in `articulate`; the frames are those of the motion."""
+    loudness = _loudness(speech, frames, fps)
+    pitch = _pitch(speech, loudness, frames, fps)
+    phrases = _phrases(phones, frames, fps)
+    salience = gaussian_filter1d(loudness, 0.06 * fps) + 0.06 * gaussian_filter1d(pitch, 0.06 * fps)
+    peaks, found = find_peaks(salience, distance=max(round(0.3 * fps), 1), prominence=0.12, height=0.45)
+    accents = np.stack([peaks, np.clip(found["prominences"] / 0.6, 0.2, 1.0)], 1) if len(peaks) else np.zeros((0, 2))
+    tail = round(0.4 * fps)
+    questions = np.array(
+        [
+            pitch[max(end - 3, start)] - np.median(pitch[max(end - tail, start) : end]) > QUESTION_RISE
+            for start, end in phrases
+        ]
+    )
+    return Prosody(loudness, pitch, accents, phrases, questions)
+
+
+def _loudness(speech: np.ndarray, frames: int, fps: float) -> np.ndarray:
+    energy = np.concatenate([[0.0], np.cumsum(np.square(speech, dtype=np.float64))])
+    middle = (np.arange(frames) + 0.5) / fps * SAMPLE_RATE
+    low = np.clip((middle - 0.03 * SAMPLE_RATE).astype(int), 0, len(speech) - 1)
+    high = np.clip((middle + 0.03 * SAMPLE_RATE).astype(int), low + 1, len(speech))
+    level = 10 * np.log10((energy[high] - energy[low]) / (high - low) + 1e-9)
+    return np.clip(1 + (level - np.percentile(level, 95)) / DYNAMIC_RANGE, 0, 1)
+
+
+def _pitch(speech: np.ndarray, loudness: np.ndarray, frames: int, fps: float) -> np.ndarray:
+    """Peak of the normalised autocorrelation, one window a frame; octave errors remain, medians below soften them."""
+    slow = resample_poly(speech, 1, SAMPLE_RATE // PITCH_RATE).astype(np.float32)
+    size = round(PITCH_WINDOW * PITCH_RATE)
+    begin = ((np.arange(frames) + 0.5) / fps * PITCH_RATE).astype(int)
+    windows = np.pad(slow, (size // 2, size + frames))[begin[:, None] + np.arange(size)]  # (T, size)
+    windows = (windows - windows.mean(1, keepdims=True)) * np.hanning(size)
+    spectrum = np.abs(np.fft.rfft(windows, 2 * size)) ** 2
+    correlation = np.fft.irfft(spectrum)[:, :size]
+    taper = np.fft.irfft(np.abs(np.fft.rfft(np.hanning(size), 2 * size)) ** 2)[:size]
+    low, high = round(PITCH_RATE / PITCH_RANGE[1]), round(PITCH_RATE / PITCH_RANGE[0])
+    share = correlation[:, low : high + 1] / (correlation[:, :1] + 1e-9) / (taper[low : high + 1] / taper[0])
+    lag = share.argmax(1)
+    voiced = (share.max(1) > VOICED) & (loudness > 0.35)
+    if voiced.sum() < 3:
+        return np.zeros(frames)
+    semitones = 12 * np.log2(PITCH_RATE / (low + lag))
+    semitones = np.clip(semitones - np.median(semitones[voiced]), -8, 8)
+    carried = np.interp(np.arange(frames), np.flatnonzero(voiced), semitones[voiced])
+    return gaussian_filter1d(carried, 0.05 * fps)
+
+
+def _phrases(phones: list[tuple[str, float, float]], frames: int, fps: float) -> list[tuple[int, int]]:
+    phrases: list[tuple[int, int]] = []
+    begin = None
+    for phone, start, end in phones:
+        if phone == "sil" and end - start >= PAUSE:
+            if begin is not None:
+                phrases.append((round(begin * fps), min(round(start * fps), frames)))
+            begin = None
+        elif begin is None and phone != "sil":
+            begin = start
+    if begin is not None:
+        phrases.append((round(begin * fps), frames))
+    return [(start, end) for start, end in phrases if end - start > 2]
