@@ -107,6 +107,7 @@ def fit(
 
 
 def _copy_buffers(source: nn.Module, target: nn.Module) -> None:
-    """Codebooks are buffers with an average of their own: the trained model's are the ones to keep."""
-    for (_, old), (_, new) in zip(target.named_buffers(), source.named_buffers()):
-        old.copy_(new)
+    """What is measured from the data is not averaged."""
+    new = dict(source.named_buffers())
+    for name, old in target.named_buffers():
+        old.copy_(new[name])

@@ -1,0 +1,80 @@
+"""Trains stage 1: a codebook of facial motion for each region, by self-reconstruction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from codetalker.head import load_head
+from torch import Tensor
+
+from codetalker.autoencoder import Autoencoder
+from codetalker.specs import open_autoencoder
+
+from .geometry import FaceGeometry
+from .loop import LoopConfig, fit
+from .motion_set import MotionSet
+
+
+@dataclass(frozen=True)
+class Stage1Config:
+    """The run's numbers; about ten minutes on two cores."""
+
+    steps: int = 2_500
+    batch: int = 24
+    frames: int = 128
+    learning_rate: float = 1e-3
+    head: str = "alex"  # on whose vertices the motion is compared
+    lips_weight: float = 2.0  # per mm
+    face_weight: float = 0.5  # per mm
+    gap_weight: float = 1.0  # per mm of the inner-lip gap: a closure is a matter of one
+    seed: int = 0
+
+
+def motion_statistics(motions: MotionSet) -> tuple[Tensor, Tensor]:
+    """Of the open bundle: the mouth takes its nearest codes, the upper face may draw others."""
+    sample = np.concatenate([motions.read(clip)[1] for clip in motions.split("train")[:2000]])
+    return torch.from_numpy(sample.mean(0)), torch.from_numpy(sample.std(0)).clamp_min(0.02)
+
+
+def train(motion_folder: Path, out: Path, device: str, config: Stage1Config | None = None) -> Autoencoder:
+    """Trains, or goes on from `out`, and returns stage 1 with averaged weights."""
+    config = config or Stage1Config()
+    torch.manual_seed(config.seed)
+    motions = MotionSet(motion_folder)
+    geometry = FaceGeometry(load_head(config.head)).to(device)
+    stage1 = Autoencoder(open_autoencoder()).to(device)
+    stage1.standardise(*(part.to(device) for part in motion_statistics(motions)))
+
+    def batches(step: int) -> Iterator[dict[str, Tensor]]:
+        return motions.batches(config.batch, config.frames, (config.seed, step))
+
+    def losses(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        motion = batch["motion"].to(device)  # short clips end in a resting face: worth a code, too
+        terms, made = stage1.losses(motion)
+        lips, face = geometry.distance(made.motion, motion)
+        gap = (geometry.gap(made.motion) - geometry.gap(motion)).abs()
+        return terms | {
+            "lips": config.lips_weight * lips.mean(),
+            "face": config.face_weight * face.mean(),
+            "gap": config.gap_weight * gap.mean(),
+        }
+
+    held_out = [torch.from_numpy(motions.read(clip)[1])[None].to(device) for clip in motions.split("validation")]
+
+    def evaluate(averaged: Autoencoder) -> dict[str, float]:
+        made = [averaged(motion) for motion in held_out]
+        lips = [geometry.distance(one.motion, motion)[0].mean() for one, motion in zip(made, held_out)]
+        gaps = [(geometry.gap(one.motion) - geometry.gap(motion)).abs().mean() for one, motion in zip(made, held_out)]
+        codes = torch.cat([one.codes for one in made], 1)[0]  # (frames, Q)
+        used = {
+            f"used_{name}": len(part.unique()) / averaged.spec.entries
+            for name, part in zip(averaged.regions, codes.split(averaged.parts, 1))
+        }
+        figures = {"lips_mm": torch.stack(lips).mean(), "gap_mm": torch.stack(gaps).mean(), **used}
+        return {name: round(float(value), 4) for name, value in figures.items()}
+
+    return fit(stage1, losses, batches, out / "stage1", LoopConfig(config.steps, config.learning_rate), evaluate)
