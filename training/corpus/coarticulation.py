@@ -67,8 +67,8 @@ GESTURES: dict[str, Gesture] = {
 RELEASE = {"p": 0.75, "b": 0.85}  # share of a plosive's span after which its lips part: then comes the burst
 # Reach of each dimension ahead of a segment and behind it, s. Rounding looks further ahead than anything else does, the
 # jaw is slow, a lip that must touch something comes and goes at once.
-AHEAD = np.array([0.052, 0.07, 0.085, 0.075, 0.055, 0.035, 0.04, 0.045])
-BEHIND = np.array([0.05, 0.075, 0.06, 0.06, 0.055, 0.03, 0.03, 0.045])
+AHEAD = np.array([0.052, 0.06, 0.085, 0.075, 0.055, 0.035, 0.04, 0.045])
+BEHIND = np.array([0.05, 0.065, 0.06, 0.06, 0.055, 0.03, 0.03, 0.045])
 TOUCHING = 0.6  # reach of p b m f v in `open`, as a share
 SHARPNESS = 1.2  # the exponent c: 1 in most of the paper's fits; a little more takes the cusp off
 NEIGHBOURS = 6  # segments looked at on each side; at 12 phones a second that is half a second, ten times the reach

@@ -33,16 +33,17 @@ def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: S
 
     weights = {
         "jawOpen": style.jaw_share * style.opening * track["jaw"] * (1 - 0.35 * sealed) / PARTS["jawOpen"],
-        "mouthFunnel": (0.6 * style.rounding * track["funnel"] + style.flare * speaking) * (1 - 0.75 * sealed),
-        "mouthPucker": 0.72 * style.rounding * narrow + 0.5 * style.flare,
+        "mouthFunnel": (style.rounding * (0.95 * track["funnel"] + 0.1 * narrow) + style.flare * speaking)
+        * (1 - 0.75 * sealed),
+        "mouthPucker": (0.75 * style.rounding * narrow + 0.5 * style.flare) * (1 - 0.35 * sealed),
         "mouthRollLower": 0.34 * track["tuck"] + 0.35 * style.press * track["press"] * sealed,
         "mouthRollUpper": 0.3 * style.press * track["press"] * sealed,
         "mouthPress": style.press * track["press"] * sealed + REST_PRESS * (1 - speaking) * (1 - sealed),
-        "mouthLowerDown": 0.3 * style.teeth * track["teeth"] * free * (1 - track["tuck"]),
-        "mouthUpperUp": style.teeth * (0.2 * track["teeth"] + 0.12 * track["tuck"]) * free,
-        "mouthStretch": 0.34 * style.spreading * wide,
+        "mouthLowerDown": 0.24 * style.teeth * track["teeth"] * free * (1 - track["tuck"]),
+        "mouthUpperUp": style.teeth * (0.15 * track["teeth"] + 0.12 * track["tuck"]) * free,
+        "mouthStretch": 0.42 * style.spreading * wide,
         "mouthDimple": 0.16 * style.spreading * wide + 0.12 * style.smile,
-        "mouthSmile": 0.16 * style.spreading * wide + style.smile * (1 - 0.5 * narrow),
+        "mouthSmile": 0.2 * style.spreading * wide + style.smile * (1 - 0.5 * narrow),
         "mouthFrown": style.frown * (1 - 0.4 * wide),
         "mouthShrugLower": 0.12 * track["tuck"],
         "mouthShrugUpper": 0.1 * style.rounding * track["funnel"] * narrow,
@@ -52,17 +53,20 @@ def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: S
         "jawForward": 0.05 * style.rounding * narrow,
         "tongueOut": 0.22 * np.maximum(track["tongue"] - 0.15, 0),
     }
-    return _fit(weights, opening)
+    # A spread vowel opens by the lips, an open one by the jaw.
+    share = style.jaw_share * np.clip(track["jaw"] / np.maximum(track["open"], 0.05), 0.2, 1)
+    return _fit(weights, opening, share)
 
 
-def _fit(weights: Weights, opening: np.ndarray) -> Weights:
-    """Brings the lips to `opening` (T,) mm: lips then jaw where they are too close, mouthClose where too far apart."""
+def _fit(weights: Weights, opening: np.ndarray, jaw_share: np.ndarray) -> Weights:
+    """Brings the lips to `opening` (T,) mm: jaw and lips share what is missing by `jaw_share` (T,),
+    mouthClose takes what is too much."""
     missing = opening - sum(parts * weights[name] for name, parts in PARTS.items())
     widen = np.maximum(missing, 0)
-    lips = np.minimum(widen / (PARTS["mouthLowerDown"] + PARTS["mouthUpperUp"]), LIPS_MOST)
+    reach = PARTS["mouthLowerDown"] + PARTS["mouthUpperUp"]
+    lips = LIPS_MOST * np.tanh((1 - jaw_share) * widen / reach / LIPS_MOST)
     weights["mouthLowerDown"] = weights["mouthLowerDown"] + lips
     weights["mouthUpperUp"] = weights["mouthUpperUp"] + lips
-    rest = widen - lips * (PARTS["mouthLowerDown"] + PARTS["mouthUpperUp"])
-    weights["jawOpen"] = weights["jawOpen"] + rest / PARTS["jawOpen"]
+    weights["jawOpen"] = weights["jawOpen"] + (widen - lips * reach) / PARTS["jawOpen"]
     weights["mouthClose"] = np.maximum(-missing, 0) / CLOSES
     return weights

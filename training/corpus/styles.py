@@ -12,9 +12,9 @@ class Style:
     seen: str  # what a viewer sees, in one line
 
     # the mouth
-    opening: float = 15.0  # mm between the inner lips in the widest vowel
+    opening: float = 18.0  # mm between the inner lips in the widest vowel
     tempo: float = 1.0  # of the lips: > 1 shortens every gesture's reach into its neighbours
-    jaw_share: float = 0.75  # share of the opening that the jaw makes; the lips make the rest
+    jaw_share: float = 0.85  # share of the opening that the jaw makes; the lips make the rest
     rounding: float = 1.0  # gain of narrowing and flaring
     spreading: float = 1.0  # gain of wide vowels
     teeth: float = 1.0  # gain of lips lifting off the teeth
@@ -61,7 +61,7 @@ STYLES: dict[str, Style] = {
     "neutral": Style("even and relaxed: the jaw leads, little happens above it"),
     "lively": Style(
         "wide open and quick, brows and head mark every accent",
-        opening=19.0, tempo=1.2, rounding=1.15, spreading=1.25, teeth=1.2, smile=0.08, loudness=0.45,
+        opening=21.5, tempo=1.2, rounding=1.15, spreading=1.25, teeth=1.2, smile=0.08, loudness=0.45,
         brow_rest=0.06, brow_accent=0.65, brow_chance=14.0, blink_interval=2.6, lids=0.0, gaze=8.0,
         nod=2.8, sway=1.7, turn=2.6,
     ),
@@ -85,7 +85,7 @@ STYLES: dict[str, Style] = {
     ),
     "rounded": Style(
         "lips pushed forward and driving the speech, the jaw nearly still",
-        opening=13.5, tempo=0.95, jaw_share=0.4, rounding=1.45, spreading=0.4, teeth=0.5, flare=0.16,
+        opening=13.5, tempo=0.95, jaw_share=0.4, rounding=1.3, spreading=0.65, teeth=0.5, flare=0.16,
         brow_rest=0.03, brow_accent=0.25, brow_chance=5.0, blink_interval=4.5, gaze=6.0,
         nod=0.9, sway=1.0, turn=1.0, tilt=-0.8,
     ),
@@ -97,7 +97,7 @@ STYLES: dict[str, Style] = {
     ),
     "heavy": Style(
         "slow and jaw-driven under lowered brows, corners down",
-        opening=17.0, tempo=0.75, jaw_share=0.97, rounding=0.8, spreading=0.5, teeth=0.3, press=0.25, frown=0.2,
+        opening=17.0, tempo=0.75, jaw_share=0.97, rounding=0.85, spreading=0.7, teeth=0.3, press=0.25, frown=0.2,
         brow_rest=-0.32, brow_accent=0.15, brow_chance=2.0, blink_interval=5.0, lids=0.12, squint=0.06, gaze=4.0,
         nod=1.9, sway=0.8, turn=0.8,
     ),

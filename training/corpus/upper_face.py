@@ -73,7 +73,7 @@ def blinks(prosody: Prosody, style: Style, frames: int, fps: float, rng: np.rand
     return lids
 
 
-def gaze(prosody: Prosody, style: Style, frames: int, fps: float, rng: np.random.Generator) -> np.ndarray:
+def gaze(style: Style, frames: int, fps: float, rng: np.random.Generator) -> np.ndarray:
     """(frames, 2) degrees left and up: fixations of 0.3 to 3 s, mostly on the viewer, and jumps of two frames."""
     direction = np.zeros((frames, 2))
     at, away = 0, False
@@ -117,7 +117,7 @@ def upper_face(
     """(T,) weights by ARKit name (a pair by its name without Left and Right); the head's rotation (T, 3), radians."""
     height = brows(prosody, style, frames, fps, rng)
     rotation = head(prosody, style, frames, fps, rng)
-    look = gaze(prosody, style, frames, fps, rng)
+    look = gaze(style, frames, fps, rng)
     # The eyes hold the viewer while the head turns, as far as they follow it at all.
     look = (look - 0.7 * np.degrees(rotation[:, [1, 0]]) * [1, -1]) / LOOK_FULL
     closed = blinks(prosody, style, frames, fps, rng)
