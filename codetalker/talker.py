@@ -1,0 +1,188 @@
+"""Stage 2, CodeTalker: speech-driven motion as a query into the codes of stage 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .autoencoder import Autoencoder, AutoencoderSpec, StackState
+from .predictor import Prediction, Predictor, PredictorSpec, masked_mean, mix_own
+
+LOSSES = ("feature", "cross_entropy")
+LOGIT_SCALE = 5.0  # at the start of training
+
+
+@dataclass(frozen=True)
+class TalkerSpec:
+    """code_loss: "feature", squared error to stage 1's vectors, as published; or "cross_entropy" over its codes."""
+
+    predictor: PredictorSpec
+    autoencoder: AutoencoderSpec
+    code_loss: str = "feature"
+
+    def __post_init__(self) -> None:
+        if self.code_loss not in LOSSES:
+            raise ValueError(f"code_loss must be one of {LOSSES}, not {self.code_loss!r}")
+        if self.predictor.motion_dim != self.autoencoder.motion_dim:
+            raise ValueError(
+                f"motion_dim differs: predictor {self.predictor.motion_dim}, autoencoder {self.autoencoder.motion_dim}"
+            )
+
+
+class CodeQuery:
+    """Which code a predicted feature means: its nearest entry, or a draw where the region has a temperature."""
+
+    def __init__(self, codebooks: Tensor, scale: Tensor, temperatures: list[float]) -> None:
+        """codebooks: (Q, K, C); scale: (Q,), of the logits; temperatures: one for each slot."""
+        self.codebooks, self.scale = codebooks, scale
+        self._entries = codebooks.transpose(1, 2).contiguous()  # (Q, C, K)
+        self._norms = codebooks.square().sum(2)  # (Q, K)
+        self._first = torch.arange(len(codebooks), device=codebooks.device) * codebooks.shape[1]
+        self._flat = codebooks.flatten(0, 1)  # (Q * K, C)
+        drawn = [slot for slot, temperature in enumerate(temperatures) if temperature > 0]
+        self._drawn = torch.tensor(drawn, dtype=torch.long, device=codebooks.device)
+        heat = torch.tensor([temperatures[slot] for slot in drawn], device=codebooks.device)
+        self._sharpness = (scale[self._drawn] / heat)[:, None]  # (drawn slots, 1)
+
+    def distances(self, features: Tensor) -> Tensor:
+        """Squared distances to the entries less |feature|^2: (B, T, Q, C) -> (B, T, Q, K)."""
+        batch, frames = features.shape[:2]
+        rows = features.flatten(0, 1).transpose(0, 1)  # (Q, B * T, C)
+        distances = torch.baddbmm(self._norms[:, None], rows, self._entries, alpha=-2)
+        return distances.transpose(0, 1).unflatten(0, (batch, frames))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Of the codes; their largest is the nearest entry. (B, T, Q, C) -> (B, T, Q, K)."""
+        return -self.distances(features) * self.scale[:, None]
+
+    def __call__(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """features: (B, T, Q, C) -> codes (B, T, Q). Draws by Gumbel's trick; no generator: from the global one."""
+        distances = self.distances(features)
+        codes = distances.argmin(-1)
+        if len(self._drawn):
+            wanted = -distances[:, :, self._drawn] * self._sharpness
+            device = features.device if generator is None else generator.device
+            chance = torch.rand(wanted.shape, generator=generator, device=device).to(wanted.device)
+            noise = -(-chance.clamp(1e-9, 1 - 1e-7).log()).log()
+            codes[:, :, self._drawn] = (wanted + noise).argmax(-1)
+        return codes
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """codes: (B, T, Q) -> vectors (B, T, Q, C)."""
+        return F.embedding(codes + self._first, self._flat)
+
+
+@dataclass
+class CodeState:
+    """What `Talker.emit` keeps between frames.
+
+    stage1: its past, where it is causal and not decoded plainly; else all vectors so far, (B, 1, Q, C) each, are kept
+    """
+
+    query: CodeQuery
+    generator: torch.Generator
+    plain: bool
+    stage1: list[StackState] | None
+    vectors: list[Tensor] = field(default_factory=list)
+
+
+class Talker(nn.Module):
+    """CodeTalker (Xing et al. 2023, sec. 3.2): predicts each frame's feature, queries its codes, decodes them."""
+
+    def __init__(self, spec: TalkerSpec, autoencoder: Autoencoder | None = None) -> None:
+        """autoencoder: the trained stage 1, which stays as it is; None: a fresh one, for weights yet to be loaded."""
+        super().__init__()
+        self.spec = spec
+        self.predictor = Predictor(spec.predictor)
+        slots = spec.autoencoder.slots
+        self.feature_map = nn.Linear(spec.predictor.width, slots * spec.autoencoder.code_dim, bias=False)
+        nn.init.zeros_(self.feature_map.weight)
+        scale = torch.full((slots,), LOGIT_SCALE).log()
+        if spec.code_loss == "cross_entropy":
+            self.log_scale = nn.Parameter(scale)
+        else:
+            self.register_buffer("log_scale", scale, persistent=False)
+        self.autoencoder = (autoencoder or Autoencoder(spec.autoencoder)).requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Talker:
+        super().train(mode)
+        self.autoencoder.eval()  # stage 1 is frozen, its codebooks too
+        return self
+
+    def query(self) -> CodeQuery:
+        """The code query under the present weights. Logits are in units of each codebook's own variance."""
+        codebooks = self.autoencoder.codebooks()
+        spread = codebooks.var(1).sum(1).clamp_min(1e-8)  # (Q,)
+        temperatures = [region.temperature for region in self.spec.autoencoder.regions for _ in range(region.parts)]
+        return CodeQuery(codebooks, self.log_scale.exp() / spread, temperatures)
+
+    def _features(self, hidden: Tensor) -> Tensor:
+        return self.feature_map(hidden).unflatten(-1, (self.spec.autoencoder.slots, -1))  # (B, T, Q, C)
+
+    def losses(
+        self,
+        features: Tensor,
+        motion: Tensor,
+        style: Tensor,
+        own: float = 0.0,
+        mask: Tensor | None = None,
+        decode: bool = True,
+    ) -> Prediction:
+        """One training pass, teacher-forced but for a share `own` of frames that are the model's.
+
+        features: (B, S, D); motion: (B, T, M); style: (B, styles); mask: (B, T) bool, false where padded. Losses:
+        "code" and, with decode, "motion" (squared error). Gradients pass the query straight through: to the feature
+        (published), or to the mean entry under the logits (cross-entropy).
+        """
+        frames = min(motion.shape[1], features.shape[1] // self.predictor.speech_per_frame)
+        motion, mask = motion[:, :frames], None if mask is None else mask[:, :frames]
+        features = features[:, : frames * self.predictor.speech_per_frame]
+        query = self.query()
+        memories = self.predictor.prepare(features, mask)
+        with torch.no_grad():
+            codes = self.autoencoder.encode(motion)
+            inputs = motion
+            if own > 0:
+                hidden = self.predictor(motion, style, memories)
+                vectors = query.lookup(query(self._features(hidden)))
+                inputs = mix_own(motion, self.autoencoder.decode(vectors), own)
+        predicted = self._features(self.predictor(inputs, style, memories))
+        logits = query.logits(predicted)
+        if self.spec.code_loss == "cross_entropy":
+            code_loss = F.cross_entropy(logits.flatten(0, 2), codes.flatten(), reduction="none").view(codes.shape)
+        else:
+            code_loss = (predicted - query.lookup(codes)).square()
+        losses, made = {"code": masked_mean(code_loss, mask)}, None
+        if decode:
+            made = self.autoencoder.decode(self._straight_through(predicted, logits, query))
+            losses["motion"] = masked_mean((made - motion).square(), mask)
+        return Prediction(losses, made, logits, codes)
+
+    def _straight_through(self, predicted: Tensor, logits: Tensor, query: CodeQuery) -> Tensor:
+        """The nearest entries' values, with the gradient of what they were chosen by."""
+        vectors = query.lookup(logits.argmax(-1))
+        source = predicted
+        if self.spec.code_loss == "cross_entropy":
+            source = torch.einsum("btqk,qkc->btqc", logits.softmax(-1), query.codebooks)
+        return source + (vectors - source).detach()
+
+    def start(self, generator: torch.Generator, plain: bool = False) -> CodeState:
+        """The state of `emit` before the first frame; plain: stage 1 decodes everything anew at each frame."""
+        incremental = self.spec.autoencoder.causal and not plain
+        return CodeState(self.query(), generator, plain, self.autoencoder.start() if incremental else None)
+
+    def emit(self, hidden: Tensor, state: CodeState) -> Tensor:
+        """The next frame of motion, (B, 1, M), from the predictor's hidden state (B, 1, width)."""
+        vectors = state.query.lookup(state.query(self._features(hidden), state.generator))
+        if state.stage1 is not None:
+            return self.autoencoder.decode_step(vectors, state.stage1)
+        state.vectors.append(vectors)
+        known = torch.cat(state.vectors, 1)
+        return self.autoencoder.decode(known)[:, -1:] if state.plain else self.autoencoder.decode_last(known)
+
+    def revise(self, motion: Tensor, state: CodeState) -> Tensor:
+        """The final motion, (B, T, M): stage 1 of the published form decodes all frames anew once all are known."""
+        return motion if state.stage1 is not None else self.autoencoder.decode(torch.cat(state.vectors, 1))
