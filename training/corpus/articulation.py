@@ -39,7 +39,7 @@ def articulate(
     phones = without_gaps(phones, len(speech) / SAMPLE_RATE)
     prosody = measure(speech, phones, frames, fps)
     weights = mouth(
-        articulatory_tracks(phones, frames, fps, style.tempo), seal(phones, frames, fps), prosody.loudness, style
+        articulatory_tracks(phones, frames, fps, style.tempo), seal(phones, frames, fps), prosody.loudness, style, fps
     )
     above, rotation = upper_face(prosody, style, frames, fps, np.random.default_rng(seed))
     weights |= above
@@ -68,9 +68,13 @@ def without_gaps(phones: list[Phone], seconds: float) -> list[Phone]:
     for phone, start, end in [*phones, ("sil", seconds, seconds)]:
         if start - now > 1e-3:
             whole.append(("sil", now, start))
-        if whole and phone == whole[-1][0] == "sil":
-            whole[-1] = ("sil", whole[-1][1], max(end, whole[-1][2]))
-        elif end > start:
+        if end > start:
             whole.append((phone, start, end))
         now = max(now, end)
-    return whole or [("sil", 0.0, seconds)]
+    joined: list[Phone] = []
+    for phone, start, end in whole:
+        if joined and phone == joined[-1][0] == "sil":
+            joined[-1] = ("sil", joined[-1][1], end)
+        else:
+            joined.append((phone, start, end))
+    return joined or [("sil", 0.0, seconds)]

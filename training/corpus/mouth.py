@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from .coarticulation import COLUMN
 from .styles import Style
@@ -15,12 +16,13 @@ PARTS = {
 }  # fmt: skip
 CLOSES = 32.0  # mm by which mouthClose brings them together
 REST_PRESS = 0.16  # in pauses: lips lie on each other, they do not merely meet
-LIPS_MOST = 0.42  # weight up to which the lips alone widen the opening; the jaw gives what is still missing
+LIPS_MOST = 0.42  # weight up to which the lips widen the opening
+JAW_INERTIA = 0.03  # s, deviation of the Gaussian that the jaw's movement is blurred by
 
 Weights = dict[str, np.ndarray]
 
 
-def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: Style) -> Weights:
+def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: Style, fps: float) -> Weights:
     """(T,) weights of the mouth's shapes by ARKit name; a pair is given by its name without Left and Right.
 
     tracks: (T, 8) of `coarticulation`; sealed: (T,) in [0, 1]; loudness: (T,) in [0, 1]
@@ -55,18 +57,26 @@ def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: S
     }
     # A spread vowel opens by the lips, an open one by the jaw.
     share = style.jaw_share * np.clip(track["jaw"] / np.maximum(track["open"], 0.05), 0.2, 1)
-    return _fit(weights, opening, share)
+    return _fit(weights, opening, share, inertia=JAW_INERTIA / style.tempo * fps)
 
 
-def _fit(weights: Weights, opening: np.ndarray, jaw_share: np.ndarray) -> Weights:
-    """Brings the lips to `opening` (T,) mm: jaw and lips share what is missing by `jaw_share` (T,),
-    mouthClose takes what is too much."""
-    missing = opening - sum(parts * weights[name] for name, parts in PARTS.items())
-    widen = np.maximum(missing, 0)
+def _fit(weights: Weights, opening: np.ndarray, jaw_share: np.ndarray, inertia: float) -> Weights:
+    """Brings the lips to `opening` (T,) mm: jaw and lips share what is missing, by `jaw_share` (T,), the jaw slowly.
+
+    What the jaw is too late for, the lips make up: mouthClose seals a p before the jaw is up.
+    """
     reach = PARTS["mouthLowerDown"] + PARTS["mouthUpperUp"]
-    lips = LIPS_MOST * np.tanh((1 - jaw_share) * widen / reach / LIPS_MOST)
+    widen = np.maximum(opening - _parted(weights), 0)
+    by_lips = np.minimum((1 - jaw_share) * widen, LIPS_MOST * reach)
+    weights["jawOpen"] = gaussian_filter1d(weights["jawOpen"] + (widen - by_lips) / PARTS["jawOpen"], inertia)
+    missing = opening - _parted(weights)
+    lips = LIPS_MOST * np.tanh(np.maximum(missing, 0) / reach / LIPS_MOST)
     weights["mouthLowerDown"] = weights["mouthLowerDown"] + lips
     weights["mouthUpperUp"] = weights["mouthUpperUp"] + lips
-    weights["jawOpen"] = weights["jawOpen"] + (widen - lips * reach) / PARTS["jawOpen"]
     weights["mouthClose"] = np.maximum(-missing, 0) / CLOSES
     return weights
+
+
+def _parted(weights: Weights) -> np.ndarray:
+    """(T,) mm between the lips, before mouthClose."""
+    return sum(parts * weights[name] for name, parts in PARTS.items())
