@@ -1,7 +1,7 @@
 """Makes a few clean voices sound like many people in many rooms over many microphones.
 
-Waveforms change in `augment_speech`, log-mels in `augment_mels`; both take their chance from a generator of the caller's, so
-that a run can be repeated. Four seconds take about 8 ms on one core.
+Waveforms change in `augment_speech`, log-mels in `augment_mels`; both take their chance from a generator of the
+caller's, so that a run can be repeated. Four seconds take about 8 ms on one core.
 """
 
 from __future__ import annotations
