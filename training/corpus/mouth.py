@@ -33,12 +33,16 @@ def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: S
     speaking = np.clip(track["open"] / 0.2, 0, 1)
     narrow, wide = np.maximum(track["round"], 0), np.maximum(-track["round"], 0)
 
+    pucker = (0.75 * style.rounding * narrow + 0.5 * style.flare) * (1 - 0.35 * sealed)
+    # A pucker carries the lower lip ahead of the upper; rolled in a little, the two still meet.
+    roll = (0.32 * style.press * track["press"] + 0.1 * pucker) * sealed
+
     weights = {
         "jawOpen": style.jaw_share * style.opening * track["jaw"] * (1 - 0.35 * sealed) / PARTS["jawOpen"],
         "mouthFunnel": (style.rounding * (0.95 * track["funnel"] + 0.1 * narrow) + style.flare * speaking)
         * (1 - 0.75 * sealed),
-        "mouthPucker": (0.75 * style.rounding * narrow + 0.5 * style.flare) * (1 - 0.35 * sealed),
-        "mouthRollLower": 0.34 * track["tuck"] + 0.35 * style.press * track["press"] * sealed,
+        "mouthPucker": pucker,
+        "mouthRollLower": 0.34 * track["tuck"] + roll,
         "mouthRollUpper": 0.3 * style.press * track["press"] * sealed,
         "mouthPress": style.press * track["press"] * sealed + REST_PRESS * (1 - speaking) * (1 - sealed),
         "mouthLowerDown": 0.24 * style.teeth * track["teeth"] * free * (1 - track["tuck"]),

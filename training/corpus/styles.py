@@ -12,7 +12,7 @@ class Style:
     seen: str  # what a viewer sees, in one line
 
     # the mouth
-    opening: float = 18.0  # mm between the inner lips in the widest vowel
+    opening: float = 19.0  # mm between the inner lips in the widest vowel
     tempo: float = 1.0  # of the lips: > 1 shortens every gesture's reach into its neighbours
     jaw_share: float = 0.85  # share of the opening that the jaw makes; the lips make the rest
     rounding: float = 1.0  # gain of narrowing and flaring
@@ -61,7 +61,7 @@ STYLES: dict[str, Style] = {
     "neutral": Style("even and relaxed: the jaw leads, little happens above it"),
     "lively": Style(
         "wide open and quick, brows and head mark every accent",
-        opening=21.5, tempo=1.2, rounding=1.15, spreading=1.25, teeth=1.2, smile=0.08, loudness=0.45,
+        opening=22.5, tempo=1.2, rounding=1.15, spreading=1.25, teeth=1.2, smile=0.08, loudness=0.45,
         brow_rest=0.06, brow_accent=0.65, brow_chance=14.0, blink_interval=2.6, lids=0.0, gaze=8.0,
         nod=2.8, sway=1.7, turn=2.6,
     ),
