@@ -38,7 +38,7 @@ class Style:
     nod: float = 1.3  # degrees, on an accent
     sway: float = 0.9  # degrees, slow wandering
     turn: float = 1.2  # degrees, a new pose in every phrase
-    tilt: float = 0.0  # degrees to the head's left, throughout
+    tilt: float = 0.0  # degrees of roll, throughout: > 0 leans to the head's right
 
     def __post_init__(self) -> None:
         bounds = {
@@ -61,7 +61,7 @@ STYLES: dict[str, Style] = {
     "neutral": Style("even and relaxed: the jaw leads, little happens above it"),
     "lively": Style(
         "wide open and quick, brows and head mark every accent",
-        opening=22.5, tempo=1.2, rounding=1.15, spreading=1.25, teeth=1.2, smile=0.08, loudness=0.45,
+        opening=21.5, tempo=1.2, rounding=1.15, spreading=1.25, teeth=1.2, smile=0.08, loudness=0.45,
         brow_rest=0.06, brow_accent=0.65, brow_chance=14.0, blink_interval=2.6, lids=0.0, gaze=8.0,
         nod=2.8, sway=1.7, turn=2.6,
     ),
