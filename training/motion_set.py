@@ -17,17 +17,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from codetalker.audio import SAMPLE_RATE
 from codetalker.motion import MOTION_DIM
 from codetalker.speech_encoder import MelEncoder
 
 from .corpus.articulation import STYLES, articulate
 from .corpus.augment import augment_speech
-from .corpus.capture import CAPTURE_STYLE, load_capture
+from .corpus.capture import STYLE as CAPTURE_STYLE
+from .corpus.capture import load_capture
 from .data import Corpus, Utterance
 
 FPS = 30.0
-CAPTURE_CLIP = 6.0  # seconds
 CAPTURE_VARIANTS = 6  # few minutes of it, so it is heard in more ways
 
 
@@ -122,17 +121,13 @@ def _chosen(corpus: Corpus, config: MotionSetConfig) -> list[Utterance]:
     return picked + corpus.split("validation")[: config.held_out] + corpus.split("test")[: config.held_out]
 
 
-def _capture_clips(folder: Path, prepare: _Preparer) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """The real capture, cut short; heard once as it is and then augmented."""
+def _capture_clips(folder: Path, prepare: _Preparer) -> Iterator[tuple[str, str, str, np.ndarray, np.ndarray]]:
+    """The real capture, heard once as it is and then augmented."""
     rng = np.random.default_rng(prepare.config.seed)
-    step = int(CAPTURE_CLIP * FPS)
-    for split in ("train", "test"):
-        for speech, motion in load_capture(folder, split):
-            for first in range(0, len(motion) - step // 2, step):
-                cut = motion[first : first + step]
-                heard = speech[int(first / FPS * SAMPLE_RATE) :][: int(len(cut) / FPS * SAMPLE_RATE)]
-                for variant in range(CAPTURE_VARIANTS if split == "train" else 1):
-                    yield (CAPTURE_STYLE, split, *prepare.hear(heard, cut, rng if variant else None))
+    for piece in load_capture(folder):
+        for variant in range(CAPTURE_VARIANTS if piece.split == "train" else 1):
+            heard = prepare.hear(piece.speech, piece.motion, rng if variant else None)
+            yield (piece.name, CAPTURE_STYLE, piece.split, *heard)
 
 
 def prepare(
@@ -156,8 +151,8 @@ def prepare(
         for (_, utterance), heard in zip(jobs, results):
             for one in heard:
                 keep(utterance.name, *one)
-    for number, one in enumerate(_capture_clips(capture, _Preparer(corpus, encoder, config))):
-        keep(f"capture_{number:03d}", *one)
+    for one in _capture_clips(capture, _Preparer(corpus, encoder, config)):
+        keep(*one)
 
     np.save(out / "features.npy", np.concatenate(features))
     np.save(out / "motion.npy", np.concatenate(motions))
