@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from codetalker.audio import SAMPLE_RATE
 from codetalker.motion import ARKIT_NAMES, MOTION_DIM
 
 from .coarticulation import Phone, articulatory_tracks, seal
 from .mouth import mouth
-from .prosody import SAMPLE_RATE, measure
+from .prosody import measure
 from .styles import STYLES, Style
 from .upper_face import upper_face
 

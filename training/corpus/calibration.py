@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from codetalker.audio import SAMPLE_RATE
 from codetalker.motion import ARKIT_NAMES
 
 from .articulation import STYLES, articulate
@@ -41,7 +42,7 @@ def sample_corpus(folder: Path, style: str, seconds: float = 600.0) -> list[np.n
     speech = np.load(folder / "speech.npy", mmap_mode="r")
     rows = [json.loads(line) for line in (folder / "utterances.jsonl").read_text().splitlines()]
     rows = [row for row in rows if row["split"] == "train"]
-    total = sum(row["samples"] for row in rows) / 16_000
+    total = sum(row["samples"] for row in rows) / SAMPLE_RATE
     motions = []
     for row in rows[:: max(int(total / seconds), 1)]:
         piece = speech[row["start"] : row["start"] + row["samples"]].astype(np.float32) / 32768

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from codetalker.audio import SAMPLE_RATE
 from codetalker.errors import UserError
 from codetalker.motion import ARKIT_NAMES, MOTION_DIM
 
 STYLE = "capture"
 FPS = 30.0
-SAMPLE_RATE = 16_000  # Hz
 HELD_OUT = 0.2  # share at the end of every recording that is never trained on
 PIECE = (5.0, 12.0)  # s: recordings are cut at the stillest frame in this range
 

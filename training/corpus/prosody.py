@@ -8,7 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks, resample_poly
 
-SAMPLE_RATE = 16_000  # Hz
+from codetalker.audio import SAMPLE_RATE
+
 PITCH_RATE = 4_000  # Hz: enough for the first harmonics
 PITCH_RANGE = (70.0, 400.0)  # Hz
 PITCH_WINDOW = 0.04  # s
