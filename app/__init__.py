@@ -1,0 +1,1 @@
+"""The page on which a recording of a voice becomes a side-by-side video."""

@@ -1,0 +1,58 @@
+"""Starts the app: `python app.py [--host 127.0.0.1] [--port 7860] [--share no]`."""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from codetalker.errors import UserError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The page on which speech becomes a talking head.")
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
+    parser.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+    parser.add_argument("--share", choices=["yes", "no"], default="no", help="a public address by gradio.live")
+    options = parser.parse_args()
+    files = prepare()
+    try:
+        serve(options, files)
+    except UserError as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def prepare() -> Path:
+    """Before gradio is imported: no telemetry, and one folder of this process for all files of the visitors."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    files = Path(tempfile.mkdtemp(prefix="codetalker-"))
+    os.environ["GRADIO_TEMP_DIR"] = str(files)
+    atexit.register(shutil.rmtree, files, ignore_errors=True)
+    return files
+
+
+def serve(options: argparse.Namespace, files: Path) -> None:
+    from app import ui
+    from app.handlers import Studio
+    from app.sessions import Sessions
+    from app.settings import Settings
+    from codetalker.pipeline import open_bundle
+
+    settings = Settings.from_environment()
+    # Inside gradio's folder, so that it serves the files where they are instead of copying them.
+    sessions = Sessions(settings.keep_seconds, root=files)
+    studio = Studio(settings, open_bundle(settings.weights), sessions)
+    page = ui.build(studio)
+    threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
+    ui.launch(page, studio, options.host, options.port, share=options.share == "yes")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""The page: its layout, and which button calls which handler."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+
+from codetalker.errors import UserError
+from codetalker.pipeline import ROOT
+
+from .handlers import Result, Step, Stopped, Studio
+
+STYLESHEET = Path(__file__).parent / "page.css"
+EXAMPLES = ROOT / "assets" / "speech"
+INTRODUCTION = """# CodeTalker
+Give it a voice, get two talking heads: on the left **CodeTalker**, which picks its moves from a learned codebook, on
+the right **FaceFormer**, which averages over all the moves that would fit. Same speech, same head: watch the lips."""
+DOWNLOADS = {"mp4": "Video (mp4)", "glb": "3D (glb)", "csv": "ARKit (csv)", "npz": "Motion (npz)"}
+MEGABYTE = 2**20
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The page on a studio; start it with `launch`."""
+    keep = int(studio.settings.keep_seconds)
+    cleaning = (min(keep, 600), keep)  # seconds: how often uploads are looked at, and at what age they are removed
+    gr.set_static_paths([EXAMPLES])  # served from there, and never cleaned away
+    with gr.Blocks(title="CodeTalker", analytics_enabled=False, delete_cache=cleaning) as page:
+        gr.Markdown(INTRODUCTION)
+        with gr.Row():
+            with gr.Column(scale=2, min_width=320):
+                speech = gr.Audio(
+                    sources=["upload", "microphone"], type="filepath", label="Speech", buttons=[], elem_id="speech"
+                )
+                examples = sorted(path for path in EXAMPLES.glob("*") if path.suffix in {".wav", ".flac", ".ogg"})
+                if examples:
+                    labels = [path.stem.replace("_", " ") for path in examples]
+                    gr.Examples([[str(path)] for path in examples], [speech], example_labels=labels, label="Or try")
+                style_choices, heads = studio.styles(), studio.heads()
+                with gr.Row():
+                    style = gr.Dropdown(style_choices, value=style_choices[0][1], label="Style", min_width=220)
+                    head = gr.Dropdown(heads, value=heads[0], label="Head", min_width=160)
+                with gr.Row():
+                    start = gr.Button("Make it talk", variant="primary", scale=3, min_width=160, elem_id="start")
+                    cancel = gr.Button("Cancel", interactive=False, scale=1, min_width=90, elem_id="cancel")
+                status = gr.HTML(elem_id="status")
+            with gr.Column(scale=3, min_width=320):
+                video = gr.Video(
+                    label="CodeTalker and FaceFormer",
+                    show_label=False,
+                    interactive=False,
+                    buttons=[],
+                    autoplay=True,
+                    elem_id="video",
+                )
+                words = gr.Markdown(elem_id="words")
+                with gr.Row():
+                    downloads = [
+                        gr.DownloadButton(label, interactive=False, min_width=110, elem_id=f"download-{kind}")
+                        for kind, label in DOWNLOADS.items()
+                    ]
+
+        def generate(speech: str | None, style: str, head: str, request: gr.Request) -> Iterator[list]:
+            """Speech to the side-by-side video: the video, the report in words, and the files."""
+            if speech and EXAMPLES not in Path(speech).parents:
+                studio.sessions.open(request.session_hash).uploads.add(Path(speech))
+            nothing_new = [gr.skip()] * (2 + len(downloads))
+            try:
+                for step in studio.generate(request.session_hash, speech, style, head):
+                    if isinstance(step, Step):
+                        yield [progress_bar(step), *nothing_new]
+                    else:
+                        yield ["", *shown(step)]
+            except UserError as error:
+                raise gr.Error(str(error), title="That didn't work", print_exception=False) from None
+            except Stopped:
+                yield ["Stopped.", *nothing_new]
+
+        def stop(request: gr.Request) -> str:
+            studio.stop(request.session_hash)
+            return "Stopped."
+
+        def leave(request: gr.Request) -> None:
+            studio.sessions.close(request.session_hash)
+
+        busy = start.click(lambda: working(True), None, [start, cancel], queue=False, api_visibility="private")
+        job = busy.then(
+            generate,
+            [speech, style, head],
+            [status, video, words, *downloads],
+            api_name="animate",
+            show_progress="minimal",  # tells the place in the queue
+            show_progress_on=status,
+            concurrency_limit=1,
+        )
+        job.failure(lambda: ["", *working(False)], None, [status, start, cancel], queue=False, api_visibility="private")
+        job.success(lambda: working(False), None, [start, cancel], queue=False, api_visibility="private")
+        pressed = cancel.click(stop, None, [status], cancels=[job], queue=False, api_visibility="private")
+        pressed.then(lambda: working(False), None, [start, cancel], queue=False, api_visibility="private")
+        page.unload(leave)
+    return page.queue(max_size=studio.settings.queue_length)
+
+
+def launch(
+    page: gr.Blocks, studio: Studio, host: str, port: int | None, share: bool = False, block: bool = True
+) -> str:
+    """Serves the page; returns its address. Nothing is fetched from elsewhere: fonts are the system's."""
+    theme = gr.themes.Default(
+        primary_hue="teal",
+        font=["system-ui", "Segoe UI", "Helvetica", "Arial", "sans-serif"],
+        font_mono=["ui-monospace", "Consolas", "monospace"],
+    )
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        prevent_thread_lock=not block,
+        quiet=not block,
+        show_error=True,
+        max_file_size=studio.settings.upload_megabytes * MEGABYTE,
+        footer_links=["api"],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        theme=theme,
+        css_paths=[STYLESHEET],
+    )
+    return address
+
+
+def working(busy: bool) -> list:
+    """The start and the cancel button, while a job runs and while none does."""
+    return [gr.Button(interactive=not busy), gr.Button(interactive=busy)]
+
+
+def shown(result: Result) -> list:
+    """The video, the words, and the download buttons in their order."""
+    buttons = [gr.DownloadButton(value=result.downloads.get(kind), interactive=True) for kind in DOWNLOADS]
+    return [result.video, result.words, *buttons]
+
+
+def progress_bar(step: Step) -> str:
+    percent = round(100 * step.fraction)
+    return (
+        f'<div class="progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
+        f'aria-label="{html.escape(step.words)}"><span style="width: {percent}%"></span></div>'
+        f"<p>{html.escape(step.words)} … {percent} %</p>"
+    )
