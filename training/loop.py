@@ -78,7 +78,7 @@ def fit(
             terms = losses(next(stream), step)
             loss = sum(terms.values())
             if not torch.isfinite(loss):
-                raise FloatingPointError(f"step {step}: { ({name: float(term) for name, term in terms.items()}) }")
+                raise FloatingPointError(f"step {step}: {', '.join(f'{n} {t.item()}' for n, t in terms.items())}")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
