@@ -22,7 +22,7 @@ from .voices import Voice
 
 LINES_PER_JOB = 25
 VOICES_PER_SYNTHETIC_JOB = 5
-SECONDS_PER_LINE = 4.5  # as measured on all voices
+SECONDS_PER_LINE = 3.95  # as measured on all voices, the lines that are left out counted as none
 SHORTEST, LONGEST = 2.0, 8.0  # seconds of an utterance
 SILENCE = 1.0  # seconds at most before and after
 LOUDNESS = (-32.0, -14.0)  # dB, rms

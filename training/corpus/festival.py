@@ -16,7 +16,12 @@ from codetalker.errors import UserError
 from .phone_maps import CZECH, ENGLISH, FINNISH, ROMANCE, RUSSIAN, Phones, UnknownSound, from_table, share_out
 from .take import Line, Take, make_take
 
-LATENESS = 0.006  # seconds; flite's voices of the same make are 5 to 10 late
+LATENESS = {
+    "kal_diphone": 0.0,
+    "ked_diphone": 0.002,
+    "cmu_us_slt_arctic_hts": 0.003,
+}  # seconds, against forced alignment
+OTHERS_LATENESS = 0.003  # seconds: nothing aligns the other languages
 
 # Sets a voice's mean pitch where a plain target is in use (kal and ked); others keep theirs.
 _SCRIPT = """
@@ -77,14 +82,17 @@ def speak(voice: str, lines: Iterable[Line]) -> list[Take]:
             script.append(f'(unwind-protect (say "{line.text}" {line.tempo:.3f} {line.pitch:.3f} "{index}") nil)')
         Path(folder, "lines.scm").write_bytes("\n".join(script).encode(spec.encoding))
         done = subprocess.run(["festival", "-b", "lines.scm"], cwd=folder, capture_output=True, check=False)
-        takes = [_take(line, Path(folder, str(index)), spec.table) for index, line in enumerate(lines)]
+        takes = [
+            _take(line, Path(folder, str(index)), spec.table, LATENESS.get(voice, OTHERS_LATENESS))
+            for index, line in enumerate(lines)
+        ]
     found = [take for take in takes if take is not None]
     if lines and not found:
         raise RuntimeError(f"festival said nothing with '{voice}':\n{done.stderr.decode(errors='replace')}")
     return found
 
 
-def _take(line: Line, stem: Path, table: dict[str, str]) -> Take | None:
+def _take(line: Line, stem: Path, table: dict[str, str], lateness: float) -> Take | None:
     if not stem.with_suffix(".txt").exists() or not stem.with_suffix(".wav").exists():
         return None
     phones: Phones = []
@@ -96,4 +104,4 @@ def _take(line: Line, stem: Path, table: dict[str, str]) -> Take | None:
     except UnknownSound:
         return None
     speech, rate = soundfile.read(stem.with_suffix(".wav"), dtype="float32")
-    return make_take(line, speech, rate, phones, LATENESS)
+    return make_take(line, speech, rate, phones, lateness)

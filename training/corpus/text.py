@@ -72,10 +72,11 @@ CODAS = """
 
 FOREIGN_ONSETS = "p b t d k g m n f v s z l r p b m j h č š ž c".split()
 FOREIGN_CODAS = ["", "", "", "", "n", "s", "l", "r", "m", "t", "k", "p"]
-FOREIGN_VOWELS = ("a", "e", "i", "o", "u", "a", "o", "u")
+FOREIGN_VOWELS = "a e i o u a o u y".split()
+FRONT_ROUNDED = "ö ü".split()  # letters that Slavic and Romance voices can't read
 CYRILLIC_ONSETS = "п б т д к г м н ф в с з л р п б м ж ш ч щ х ц".split()
 CYRILLIC_CODAS = ["", "", "", "", "н", "с", "л", "р", "м", "т", "к", "п"]
-CYRILLIC_VOWELS = ("а", "э", "и", "о", "у", "ы", "я", "ю", "ё", "е")
+CYRILLIC_VOWELS = "а э и о у ы я ю ё е".split()
 
 
 def split_of(text: str) -> str:
@@ -92,9 +93,10 @@ def english(rng: np.random.Generator) -> str:
 
 
 def foreign(rng: np.random.Generator, script: str = "latin") -> str:
-    """Pseudo-words in an orthography that most European voices read; script: "latin", "ascii" or "cyrillic"."""
+    """Pseudo-words in letters that the voice reads; script: "ascii", "latin", "germanic" or "cyrillic"."""
     onsets, vowels, codas = {
         "latin": (FOREIGN_ONSETS, FOREIGN_VOWELS, FOREIGN_CODAS),
+        "germanic": (FOREIGN_ONSETS[:-4], FOREIGN_VOWELS + FRONT_ROUNDED, FOREIGN_CODAS),
         "ascii": ([o for o in FOREIGN_ONSETS if o.isascii()], FOREIGN_VOWELS, FOREIGN_CODAS),
         "cyrillic": (CYRILLIC_ONSETS, CYRILLIC_VOWELS, CYRILLIC_CODAS),
     }[script]

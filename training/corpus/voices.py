@@ -19,6 +19,7 @@ TEST_VARIANTS = ("Andrea", "Michael", "f5", "m7", "linda", "edward")
 
 ESPEAK_ENGLISH = "en-us en en-us en-029 en-gb-scotland en-gb-x-gbclan en-gb-x-gbcwmd en-gb-x-rp en-us-nyc".split()
 ESPEAK_FOREIGN = "de nl sv nb it es es-419 pt pt-br fr ro pl cs sk hr hu fi et tr id sw eo la lt lv sq af ca".split()
+FRONT_ROUNDING = "de sv hu fi et tr".split()  # languages that write ö and ü
 # Left out: whispers, croaks, robots, and effects that hide the mouth.
 ESPEAK_VARIANTS = """
     Alex Alicia Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Mike Nguyen adam anika antonio
@@ -49,9 +50,15 @@ def _festival(name: str) -> Voice:
     return Voice("festival", name, spec.language, "english" if spec.language == "en" else script, name in TEST_FESTIVAL)
 
 
+def _script(language: str) -> str:
+    if language.startswith("en"):
+        return "english"
+    return "germanic" if language in FRONT_ROUNDING else "latin"
+
+
 def _espeak(languages: Iterable[str], test: bool) -> list[Voice]:
     return [
-        Voice("espeak", f"{language}+{variant}", language, "english" if language.startswith("en") else "latin", test)
+        Voice("espeak", f"{language}+{variant}", language, _script(language), test)
         for language in languages
         for variant in (TEST_VARIANTS if test else ESPEAK_VARIANTS)
     ]
