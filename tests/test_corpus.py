@@ -3,16 +3,19 @@
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from codetalker.audio import SAMPLE_RATE
 from codetalker.phones import PHONES
-from training.corpus import augment, build, phone_maps, text, voices
+from training.corpus import augment, build, examples, phone_maps, text, voices
 from training.corpus.take import Line, Take, make_take
 
+ASSETS = Path(__file__).parent.parent / "assets" / "speech"
 TABLES = [
     phone_maps.ENGLISH,
     phone_maps.ROMANCE,
@@ -189,3 +192,15 @@ def test_mel_augmentation_repeats_with_its_generator():
     mels = torch.randn(4, 200, 64, generator=torch.Generator().manual_seed(0))
     once, again, other = (augment.augment_mels(mels, np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert once.shape == mels.shape and torch.equal(once, again) and not torch.equal(once, other)
+
+
+@pytest.mark.parametrize("example", examples.EXAMPLES, ids=lambda example: example.name)
+def test_an_example_lies_where_the_app_looks_with_the_phones_of_its_text(example):
+    speech, rate = soundfile.read(ASSETS / f"{example.name}.flac")
+    clip = json.loads((ASSETS / "phones.json").read_text(encoding="utf-8"))[f"{example.name}.flac"]
+    assert rate == SAMPLE_RATE and speech.ndim == 1 and 4 * rate <= len(speech) <= 10 * rate
+    assert clip["text"] == example.line.text and clip["text"] in (ASSETS / "README.md").read_text(encoding="utf-8")
+    assert clip["phones"][0][1] == 0.0 and clip["phones"][-1][2] == pytest.approx(len(speech) / rate, abs=2e-3)
+    first, last = (round(time * rate) for time in (clip["phones"][0][2], clip["phones"][-1][1]))
+    outside = np.concatenate([speech[: first - 800], speech[last + 800 :]])
+    assert np.sqrt(np.mean(outside**2)) < 0.02 * np.sqrt(np.mean(speech[first:last] ** 2))
