@@ -86,7 +86,7 @@ class Block(nn.Module):
         self.contract = nn.Linear(spec.feed_forward, spec.width)
 
     def _mlp(self, x: Tensor) -> Tensor:
-        return x + self.contract(F.gelu(self.expand(self.mlp_norm(x))))
+        return x + self.contract(F.gelu(self.expand(self.mlp_norm(x)), approximate="tanh"))
 
     def forward(self, x: Tensor, bias: Tensor | None, cache: KeyValueCache | None = None) -> Tensor:
         return self._mlp(x + self.attention(self.attention_norm(x), bias, cache))

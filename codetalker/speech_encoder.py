@@ -111,6 +111,7 @@ class MelEncoder(nn.Module):
 
     def __init__(self, spec: MelSpec) -> None:
         super().__init__()
+        self.spec = spec
         self.fps, self.bands = spec.fps, spec.bands
         filters = mel_filter_bank(
             N_FFT // 2 + 1, spec.mels, 50.0, 7600.0, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
