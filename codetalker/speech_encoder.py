@@ -112,7 +112,7 @@ class MelEncoder(nn.Module):
     def __init__(self, spec: MelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.fps, self.bands = spec.fps, spec.bands
+        self.spec = spec
         filters = mel_filter_bank(
             N_FFT // 2 + 1, spec.mels, 50.0, 7600.0, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
         )
@@ -143,10 +143,10 @@ class MelEncoder(nn.Module):
     def features(self, mels: Tensor, frames: int) -> Tensor:
         """mels: (B, T, mels) at 100 Hz -> (B, frames, dim), frame k at (k + 0.5) / fps seconds"""
         bands = (
-            mels.unflatten(-1, (self.bands, -1)).mean(-1)[:, ::2] / 4.0
+            mels.unflatten(-1, (self.spec.bands, -1)).mean(-1)[:, ::2] / 4.0
         )  # (B, ceil(T / 2), bands), about unit variance
         at_50_hz = torch.cat([self.phone_logits(mels).softmax(-1), bands], -1)
-        time = (torch.arange(frames, device=mels.device) + 0.5) / self.fps * FEATURE_RATE
+        time = (torch.arange(frames, device=mels.device) + 0.5) / self.spec.fps * FEATURE_RATE
         left = time.long().clamp(max=at_50_hz.shape[1] - 1)
         right = (left + 1).clamp(max=at_50_hz.shape[1] - 1)
         weight = (time - left)[:, None].clamp(0.0, 1.0)
@@ -154,4 +154,4 @@ class MelEncoder(nn.Module):
 
     def forward(self, speech: Tensor) -> Tensor:
         """speech: (B, N) at 16 kHz -> (B, S, dim), S = round(N / 16000 * fps)"""
-        return self.features(self.log_mels(speech), round(speech.shape[1] / SAMPLE_RATE * self.fps))
+        return self.features(self.log_mels(speech), round(speech.shape[1] / SAMPLE_RATE * self.spec.fps))

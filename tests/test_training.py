@@ -18,7 +18,7 @@ from training.motion_set import resample
 
 
 def regression(out: Path, steps: int, total: int) -> nn.Module:
-    """`steps` of a run of `total`; every batch depends on its step alone, so a resumed run sees what a whole one sees."""
+    """`steps` of a run of `total`; a batch depends on its step alone, so a resumed run sees what a whole one sees."""
     torch.manual_seed(0)
     model = nn.Linear(4, 1)
 

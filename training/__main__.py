@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from codetalker.autoencoder import Autoencoder
+from codetalker.bundle import Bundle, save_bundle
 from codetalker.errors import UserError
 from codetalker.faceformer import FaceFormer
 from codetalker.specs import open_autoencoder, open_faceformer, open_talker
@@ -23,8 +24,9 @@ from codetalker.speech_encoder import MelEncoder, MelSpec
 from codetalker.talker import Talker
 
 from . import motion_set, speech, stage1, talker
-from .bundle import write_bundle
+from .corpus.articulation import STYLES
 
+CAPTURE_SEEN = "a real person's lips and jaw, captured; brows, eyes and head at rest"
 STAGES = ("speech", "motion", "stage1", "talker", "baseline", "bundle")
 
 
@@ -85,7 +87,9 @@ class Recipe:
         encoder = _finished(MelEncoder(MelSpec()), runs / "speech")
         made = _finished(Talker(open_talker(encoder.dim, len(names), open_autoencoder())), runs / "talker")
         beside = _finished(FaceFormer(open_faceformer(encoder.dim, len(names))), runs / "baseline")
-        write_bundle(self.options.out, encoder, made, beside, names)
+        told = {name: STYLES[name].seen if name in STYLES else CAPTURE_SEEN for name in names}
+        encoders = {"talker": encoder, "baseline": encoder}
+        save_bundle(Bundle("open", "arkit", motion_set.FPS, told, encoders, made, beside), self.options.out, half=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
