@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -155,7 +156,7 @@ class Studio:
         try:
             report = self._animate(job, self.bundle, progress)
         except BaseException:
-            folder.rmdir()  # the pipeline leaves it empty
+            shutil.rmtree(folder, ignore_errors=True)  # it may be gone, with the visitor
             raise
         files = {path.suffix[1:]: path for path in folder.iterdir()}
         return Result(video, files, in_words(report))

@@ -1,0 +1,211 @@
+"""What the page does, without a browser: handlers, sessions, settings, and one round trip through the real server."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from app import handlers
+from app.handlers import Result, Step, Stopped, Studio
+from app.sessions import Sessions
+from app.settings import Settings
+from codetalker.errors import UserError
+from codetalker.pipeline import STAGES
+
+REPORT = {
+    "audio_seconds": 1.0,
+    "frames": 30,
+    "fps": 30.0,
+    "style": "calm",
+    "head": "ada",
+    "weights": "open",
+    "device": "cpu",
+    "seconds": {"load": 0.0, "speech": 0.1, "talker": 0.2, "baseline": 0.0, "render": 0.4, "total": 0.75},
+}
+
+
+def quick_animate(job, bundle, progress=None):
+    """Stands in for the pipeline: files and steps, no models."""
+    for stage in STAGES:
+        for fraction in (0.0, 0.5, 1.0):
+            if progress is not None:
+                progress(stage, fraction)
+    for ending in (".mp4", ".npz", ".csv", ".glb"):
+        job.out.with_suffix(ending).write_text(ending)
+    return REPORT
+
+
+def endless_animate(job, bundle, progress=None):
+    while True:
+        progress("render", 0.5)
+        time.sleep(0.01)
+
+
+def failing_animate(job, bundle, progress=None):
+    raise UserError("speech.wav is silent")
+
+
+@pytest.fixture
+def speech(tmp_path):
+    path = tmp_path / "my speech!.wav"
+    soundfile.write(path, 0.3 * np.sin(np.arange(16_000) / 12), 16_000)
+    return path
+
+
+@pytest.fixture
+def make_studio(tmp_path, monkeypatch):
+    monkeypatch.setattr(Studio, "heads", lambda self: ["ada"])
+    (tmp_path / "weights").mkdir()
+    description = {"styles": {"calm": "small and slow", "lively": ""}}
+    (tmp_path / "weights" / "bundle.json").write_text(json.dumps(description))
+    settings = Settings(weights=tmp_path / "weights")
+    return lambda animate: Studio(settings, None, Sessions(settings.keep_seconds, root=tmp_path), animate)
+
+
+def files_under(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_generate_tells_steps_and_then_the_result(make_studio, speech):
+    studio = make_studio(quick_animate)
+    *steps, result = list(studio.generate("visitor", speech, "calm", "ada"))
+    assert all(isinstance(step, Step) for step in steps) and isinstance(result, Result)
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(fractions) and fractions[-1] < 1.0
+    assert {path.suffix for path in result.downloads.values()} == {".mp4", ".npz", ".csv", ".glb"}
+    assert result.video.stem == "myspeech" and result.video.read_text() == ".mp4"
+    assert "1.0 s of speech" in result.words and "0.8 s" in result.words and "FaceFormer" not in result.words
+
+
+def test_second_result_leaves_the_first(make_studio, speech):
+    studio = make_studio(quick_animate)
+    first = list(studio.generate("visitor", speech, "calm", "ada"))[-1]
+    second = list(studio.generate("visitor", speech, "lively", "ada"))[-1]
+    assert first.video != second.video and first.video.exists()
+
+
+def test_mistakes_are_told_and_leave_nothing(make_studio, speech):
+    studio = make_studio(failing_animate)
+    with pytest.raises(UserError, match="silent"):
+        list(studio.generate("visitor", speech, "calm", "ada"))
+    with pytest.raises(UserError, match="first"):
+        list(studio.generate("visitor", None, "calm", "ada"))
+    assert files_under(studio.sessions.root) == []
+    assert list(studio.sessions.open("visitor").folder.iterdir()) == []
+
+
+def test_cancel_stops_the_job_and_the_next_one_runs(make_studio, speech):
+    studio = make_studio(endless_animate)
+    threading.Timer(0.2, lambda: studio.stop("visitor")).start()
+    with pytest.raises(Stopped):
+        list(studio.generate("visitor", speech, "calm", "ada"))
+    studio._animate = quick_animate
+    assert isinstance(list(studio.generate("visitor", speech, "calm", "ada"))[-1], Result)
+
+
+def test_leaving_in_the_middle_stops_the_job_and_removes_the_files(make_studio, speech):
+    studio = make_studio(endless_animate)
+    job = studio.generate("visitor", speech, "calm", "ada")
+    next(job)
+    folder = studio.sessions.open("visitor").folder
+    studio.sessions.close("visitor")
+    with pytest.raises(Stopped):
+        list(job)
+    assert not folder.exists()
+
+
+def test_one_job_at_a_time(make_studio, speech):
+    running, most = [], []
+
+    def counted(job, bundle, progress=None):
+        running.append(job)
+        most.append(len(running))
+        time.sleep(0.05)
+        running.pop()
+        return quick_animate(job, bundle, progress)
+
+    studio = make_studio(counted)
+    visitors = [
+        threading.Thread(target=lambda key=key: list(studio.generate(key, speech, "calm", "ada"))) for key in "abc"
+    ]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert most == [1, 1, 1]
+
+
+def test_sessions_are_random_separate_and_removed(tmp_path):
+    sessions = Sessions(keep_seconds=0.2, root=tmp_path)
+    a, b = sessions.open("a"), sessions.open("b")
+    assert a.folder != b.folder and a.folder.name != "a"
+    assert sessions.open("a") is a
+    shared, own = tmp_path / "shared.wav", tmp_path / "own.wav"
+    for upload in (shared, own):
+        upload.touch()
+    a.uploads |= {shared, own}
+    b.uploads |= {shared}
+    sessions.close("a")
+    assert a.stop.is_set() and not a.folder.exists() and not own.exists() and shared.exists()
+    b.jobs = 1
+    time.sleep(0.25)
+    sessions.sweep()
+    assert b.folder.exists()  # still at work
+    b.jobs = 0
+    sessions.open("c")
+    assert not b.folder.exists() and not shared.exists()
+    sessions.close_all()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_from_the_environment():
+    given = {"CODETALKER_LIMIT_SECONDS": "30", "CODETALKER_WEIGHTS": "/somewhere", "OTHER": "1"}
+    settings = Settings.from_environment(given)
+    assert (settings.limit_seconds, settings.weights, settings.queue_length) == (30.0, Path("/somewhere"), 20)
+    for name, value in [("LIMIT_SECONDS", "long"), ("QUEUE_LENGTH", "0"), ("PICTURE_SIZE", "17")]:
+        with pytest.raises(UserError):
+            Settings.from_environment({f"CODETALKER_{name}": value})
+
+
+def test_stages_of_the_page_are_the_pipelines():
+    assert tuple(handlers.STAGES) == STAGES
+    assert sum(share for _, share in handlers.STAGES.values()) == pytest.approx(1.0)
+    assert handlers.overall("load", 0.0).fraction == 0.0 and handlers.overall("render", 1.0).fraction == 1.0
+
+
+def test_names_of_uploads_become_safe():
+    assert handlers.stem_of(Path("../../-x\n.wav")) == "x"
+    assert handlers.stem_of(Path("日本.wav")) == "日本"
+    assert handlers.stem_of(Path("....wav")) == "speech"
+
+
+@pytest.fixture
+def page(make_studio, tmp_path, monkeypatch):
+    """The address of the real page on a studio without models."""
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    ui = pytest.importorskip("app.ui")
+    studio = make_studio(quick_animate)
+    blocks = ui.build(studio)
+    yield ui.launch(blocks, studio, "127.0.0.1", None, block=False)
+    blocks.close()
+
+
+def test_page_answers_and_makes_a_video(page, speech):
+    from gradio_client import Client, handle_file
+    from httpx import get
+
+    answer = get(page)
+    assert answer.status_code == 200 and "CodeTalker" in answer.text
+    assert get(f"{page}monitoring").status_code != 200
+    client = Client(page, verbose=False)
+    _, video, words, *downloads = client.predict(handle_file(speech), "calm", "ada", api_name="/animate")
+    assert Path(video["video"] if isinstance(video, dict) else video).read_text() == ".mp4"
+    assert "1.0 s of speech" in words and len(downloads) == 4
+    with pytest.raises(Exception, match="Record or choose"):
+        client.predict(None, "calm", "ada", api_name="/animate")
+    client.close()
