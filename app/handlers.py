@@ -115,7 +115,8 @@ class Studio:
                 with self._one_at_a_time:
                     steps.put(self._make(session, Path(speech), style, head, seed, progress))
             except BaseException as error:  # handed to the visitor's thread, which raises it
-                steps.put(error)
+                # Who left took their folder along: what fails because of that is no error.
+                steps.put(Stopped() if stop.is_set() else error)
             finally:
                 session.jobs -= 1
 
