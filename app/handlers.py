@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import shutil
 import threading
 import time
@@ -66,7 +67,8 @@ class Studio:
     def styles(self) -> list[tuple[str, str]]:
         """(label, name) of each style, the label with a word of description where the bundle has one."""
         described = pipeline.read_styles(self.settings.weights)
-        return [(f"{name} · {words}" if words else name, name) for name, words in described.items()]
+        brief = {name: re.split("[,:;]", words)[0] for name, words in described.items()}
+        return [(f"{name} · {words}" if words else name, name) for name, words in brief.items()]
 
     def heads(self) -> list[str]:
         from codetalker.head import list_heads

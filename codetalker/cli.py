@@ -100,7 +100,7 @@ def _add(commands: argparse._SubParsersAction, name: str, run, description: str)
 
 def _add_model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--style", metavar="NAME[:SHARE,...]", help="one of `styles`, or a mixture: calm:0.7,lively:0.3"
+        "--style", metavar="NAME[:SHARE,...]", help="one of `styles`, or a mixture: soft:0.7,lively:0.3"
     )
     command.add_argument("--seed", type=int, default=0, help="another number, another take")
     _add_weights(command)

@@ -60,7 +60,7 @@ def speech(tmp_path):
 def make_studio(tmp_path, monkeypatch):
     monkeypatch.setattr(Studio, "heads", lambda self: ["ada"])
     (tmp_path / "weights").mkdir()
-    description = {"styles": {"calm": "small and slow", "lively": ""}}
+    description = {"styles": {"calm": "small and slow, as before sleep", "lively": ""}}
     (tmp_path / "weights" / "bundle.json").write_text(json.dumps(description))
     settings = Settings(weights=tmp_path / "weights")
     return lambda animate: Studio(settings, None, Sessions(settings.keep_seconds, root=tmp_path), animate)
@@ -79,6 +79,10 @@ def test_generate_tells_steps_and_then_the_result(make_studio, speech):
     assert {path.suffix for path in result.downloads.values()} == {".mp4", ".npz", ".csv", ".glb"}
     assert result.video.stem == "myspeech" and result.video.read_text() == ".mp4"
     assert "1.0 s of speech" in result.words and "0.8 s" in result.words and "FaceFormer" not in result.words
+
+
+def test_styles_have_a_word_of_description(make_studio):
+    assert make_studio(quick_animate).styles() == [("calm · small and slow", "calm"), ("lively", "lively")]
 
 
 def test_second_result_leaves_the_first(make_studio, speech):
