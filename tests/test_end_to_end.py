@@ -152,10 +152,10 @@ def test_doctor_is_content():
 
 
 def readme_commands() -> list[str]:
-    """The command lines of the README's first `console` block that names the example speech."""
-    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")
-    lines = [line.strip() for block in blocks[1::2] if block.startswith("sh\n") for line in block.splitlines()[1:]]
-    return [line.split("#")[0].strip() for line in lines if line.startswith("./run ")]
+    """The lines of the README's `sh` blocks that run a command of the library."""
+    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1::2]
+    lines = [line.split("#")[0].strip() for block in blocks if block.startswith("sh\n") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("./run ")]
 
 
 def test_readme_commands_run(tmp_path, monkeypatch, capsys):
