@@ -6,6 +6,7 @@ import argparse
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -17,13 +18,14 @@ from codetalker.errors import UserError
 def main() -> int:
     parser = argparse.ArgumentParser(description="The page on which speech becomes a talking head.")
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
-    parser.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+    parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"))
     parser.add_argument("--share", choices=["yes", "no"], default="no", help="a public address by gradio.live")
     options = parser.parse_args()
     files = prepare()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as an exception, so that the visitors' files are removed
     try:
         serve(options, files)
-    except UserError as error:
+    except (UserError, OSError) as error:  # OSError: the port is taken
         print(f"app.py: {error}", file=sys.stderr)
         return 2
     return 0

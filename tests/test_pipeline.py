@@ -1,0 +1,161 @@
+"""The order of work and its leftovers, with stand-ins for models and renderer."""
+
+import json
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from codetalker import pipeline
+from codetalker.errors import UserError
+from codetalker.motion import Animation, VertexAnimation, load_animation
+from codetalker.pipeline import Job
+
+SAMPLES = 24_000  # 1.5 s
+
+
+class StandInBundle:
+    """Answers as codetalker.bundle.Bundle does, and notes what it was asked."""
+
+    name, styles, fps, device = "open", ["calm", "lively"], 30.0, "cpu"
+    has_baseline = shares_features = True
+
+    def __init__(self):
+        self.asked = []
+
+    def encode(self, speech, model="talker"):
+        self.asked.append(("encode", model))
+        return speech
+
+    def generate(self, features, style=None, model="talker", seed=0, progress=None):
+        self.asked.append((model, style, seed))
+        progress(0.5)
+        frames = round(len(features) / 16_000 * self.fps)
+        return Animation(np.full((frames, 52), 0.5, np.float32), np.zeros((frames, 3), np.float32), self.fps)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the renderer was given; it writes the captions as the video. `fails` makes it break off half-way."""
+    seen = SimpleNamespace(tracks=None, fails=None)
+
+    def render_video(tracks, speech, out, fps, size=512, progress=None):
+        seen.tracks = tracks
+        out.write_text("half")
+        progress(0.5)
+        if seen.fails:
+            raise seen.fails
+        out.write_text(" | ".join(track.caption for track in tracks) + f" {size}")
+
+    def export(kind, animation, head, stem):
+        path = stem.with_name(f"{stem.name}.{'csv' if kind == 'arkit' else kind}")
+        path.write_text(kind)
+        return path
+
+    def track(head, animation, caption):
+        return SimpleNamespace(head=head, animation=animation, caption=caption)
+
+    modules = {
+        "render": {"Track": track, "render_video": render_video},
+        "export": {"export": export, "read_motion": load_animation},
+        "head": {"list_heads": lambda: ["ada", "ben"], "load_head": lambda name: SimpleNamespace(name=name)},
+    }
+    for name, members in modules.items():
+        module = ModuleType(f"codetalker.{name}")
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, f"codetalker.{name}", module)
+    return seen
+
+
+@pytest.fixture
+def speech(tmp_path):
+    path = tmp_path / "speech.wav"
+    soundfile.write(path, 0.3 * np.sin(np.arange(SAMPLES) / 12), 16_000)
+    return path
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "made").mkdir()
+    return tmp_path / "made" / "my.take.mp4"
+
+
+def names(path) -> list[str]:
+    return sorted(entry.name for entry in path.iterdir())
+
+
+def test_everything_at_once(drawn, speech, out, tmp_path):
+    job = Job(speech, out, exports=("npz", "arkit", "glb"), report=tmp_path / "report.json", size=128, seed=7)
+    bundle, told = StandInBundle(), []
+    report = pipeline.animate(job, bundle, lambda stage, fraction: told.append(stage))
+    assert names(out.parent) == ["my.take.csv", "my.take.glb", "my.take.mp4", "my.take.npz"]
+    assert out.read_text() == "CodeTalker · calm | FaceFormer 128"
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+    keys = ["audio_seconds", "frames", "fps", "style", "head", "weights", "device", "seconds"]
+    assert list(report) == keys
+    assert list(report["seconds"]) == ["load", "speech", "talker", "baseline", "render", "total"]
+    assert (report["audio_seconds"], report["frames"], report["head"]) == (1.5, 45, "ada")
+    assert list(dict.fromkeys(told)) == list(pipeline.STAGES)
+    assert bundle.asked == [("encode", "talker"), ("talker", None, 7), ("baseline", None, 7)]
+
+
+def test_without_the_baseline(drawn, speech, out):
+    report = pipeline.animate(Job(speech, out, style="lively", head="ben", baseline=False), StandInBundle())
+    assert [track.caption for track in drawn.tracks] == ["CodeTalker · lively"]
+    assert report["seconds"]["baseline"] == 0.0 and report["head"] == "ben"
+
+
+def test_baseline_with_a_speech_encoder_of_its_own(drawn, speech, out):
+    bundle = StandInBundle()
+    bundle.shares_features = False
+    pipeline.animate(Job(speech, out), bundle)
+    assert ("encode", "baseline") in bundle.asked
+
+
+@pytest.mark.parametrize("error", [UserError("no EGL"), RuntimeError("a bug"), KeyboardInterrupt(), SystemExit(143)])
+def test_a_failure_leaves_nothing_new(drawn, speech, out, tmp_path, error):
+    out.write_text("old")
+    drawn.fails = error
+    job = Job(speech, out, exports=("npz",), report=tmp_path / "report.json")
+    with pytest.raises(type(error)):
+        pipeline.animate(job, StandInBundle())
+    assert names(out.parent) == [out.name] and out.read_text() == "old"
+    assert names(tmp_path) == ["made", "speech.wav"]
+
+
+def test_stopping_by_the_progress_callback(drawn, speech, out):
+    class Stop(Exception):
+        pass
+
+    def progress(stage, fraction):
+        if stage == "render":
+            raise Stop
+
+    with pytest.raises(Stop):
+        pipeline.animate(Job(speech, out), StandInBundle(), progress)
+    assert names(out.parent) == []
+
+
+def test_bad_speech_is_told_before_the_models_work(drawn, out, tmp_path):
+    bundle = StandInBundle()
+    with pytest.raises(UserError, match=r"none\.wav doesn't exist"):
+        pipeline.animate(Job(tmp_path / "none.wav", out), bundle)
+    assert bundle.asked == [] and names(out.parent) == []
+
+
+def test_motion_of_published_models_is_not_drawn(drawn, speech, out):
+    bundle = StandInBundle()
+    bundle.generate = lambda *_, **__: VertexAnimation(np.zeros((45, 4, 3)), np.zeros((4, 3)), 30.0)
+    with pytest.raises(UserError, match="template"):
+        pipeline.animate(Job(speech, out), bundle)
+
+
+def test_motion_and_its_video(drawn, speech, out):
+    motion = out.with_name("motion.npz")
+    pipeline.write_motion(speech, motion, StandInBundle(), model="baseline", style="calm")
+    assert len(load_animation(motion)) == 45
+    pipeline.render_motion(motion, speech, out, size=128)
+    assert out.read_text() == "motion 128"
+    assert names(out.parent) == ["motion.npz", out.name]
