@@ -70,9 +70,10 @@ class Bundle:
         return next(next(iter(self.encoders.values())).parameters()).device
 
     def to(self, device: str | torch.device) -> Bundle:
+        """Ready to run there."""
         for part in (*self.encoders.values(), self.talker, self.baseline):
             if part is not None:
-                part.to(device).eval()
+                decoding.arrange(part.to(device).eval())
         return self
 
     @torch.inference_mode()

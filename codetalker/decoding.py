@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import UserError
 from .faceformer import FaceFormer
@@ -14,6 +15,28 @@ from .predictor import PredictorState
 from .talker import CodeState, Talker
 
 Model = Talker | FaceFormer
+
+
+def arrange(module: nn.Module) -> nn.Module:
+    """Turns the memory order of each linear layer's weight, values and shapes as before; for models that only decode.
+
+    A product with a single row then reads the weight in order: half the time at M = 1 on a CPU, the same at M = 300.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.data = layer.weight.data.T.contiguous().T
+    return module
+
+
+@contextmanager
+def _single_thread(wanted: bool) -> Iterator[None]:
+    """Products of one row are too short to share: with a second thread on a busy machine they took 20 times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if wanted else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass
@@ -47,7 +70,7 @@ def push(model: Talker, state: DecodingState, features: Tensor, last: bool = Fal
 
     features: (B, S, D), the next of the speech; last: nothing follows. Frames come the predictor's reach late.
     """
-    if isinstance(model, Talker) and not model.spec.autoencoder.causal:
+    if not _incremental(model):
         raise UserError("this bundle's stage 1 looks at the whole clip, so it cannot stream; generate the clip at once")
     return _advance(model, state, features, last, None)
 
@@ -77,6 +100,11 @@ def generate_plainly(model: Model, features: Tensor, style: Tensor, seed: int = 
     return model.revise(motion, output) if motion.shape[1] else motion
 
 
+def _incremental(model: Model) -> bool:
+    """Whether a frame, once made, stays, and costs the same however many lie before it."""
+    return not isinstance(model, Talker) or model.spec.autoencoder.causal
+
+
 def _advance(
     model: Model, state: DecodingState, features: Tensor, last: bool, progress: Callable[[float], None] | None
 ) -> Tensor:
@@ -87,14 +115,15 @@ def _advance(
     made = []
     if end > begin:
         memories = predictor.prepare(known)
-        for frame in range(begin, end):
-            here = frame - state.first
-            memory = [part.frames(here, here + 1) for part in memories]
-            hidden = predictor.step(state.own, state.motion, memory, state.predictor)
-            state.motion = model.emit(hidden, state.output)
-            made.append(state.motion)
-            if progress is not None:
-                progress((frame + 1 - begin) / (end - begin))
+        with _single_thread(_incremental(model)):
+            for frame in range(begin, end):
+                here = frame - state.first
+                memory = [part.frames(here, here + 1) for part in memories]
+                hidden = predictor.step(state.own, state.motion, memory, state.predictor)
+                state.motion = model.emit(hidden, state.output)
+                made.append(state.motion)
+                if progress is not None:
+                    progress((frame + 1 - begin) / (end - begin))
     keep = max(state.first, state.predictor.position - reach)  # what lies further back no later frame depends on
     state.features, state.first = known[:, (keep - state.first) * per_frame :], keep
     return torch.cat(made, 1) if made else known.new_zeros(len(known), 0, predictor.motion_map.in_features)

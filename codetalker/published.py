@@ -282,7 +282,7 @@ def import_bundle(
     if (Path(out) / DESCRIPTION).exists():
         bundle = _joined(load(out), bundle, role)
     save_bundle(bundle, out)
-    return bundle
+    return bundle.to("cpu")
 
 
 def _joined(there: Bundle, new: Bundle, role: str) -> Bundle:

@@ -1,0 +1,87 @@
+"""Stage 1: causal decoding is incremental and exact, the published form sees everything, regions stay apart."""
+
+import pytest
+import torch
+
+from codetalker.autoencoder import Autoencoder, AutoencoderSpec, RegionSpec
+from tests import models
+
+
+def test_stepwise_equals_whole():
+    torch.manual_seed(0)
+    stage1 = models.autoencoder(causal=True)
+    vectors = torch.randn(2, 17, stage1.spec.slots, 4)
+    whole, states = stage1.decode(vectors), stage1.start()
+    steps = torch.cat([stage1.decode_step(vectors[:, t : t + 1], states) for t in range(17)], 1)
+    assert torch.allclose(steps, whole, atol=1e-5)
+
+
+def test_causal_form_never_looks_ahead_nor_beyond_its_reach():
+    torch.manual_seed(0)
+    stage1 = models.autoencoder(causal=True)
+    vectors = torch.randn(1, 40, stage1.spec.slots, 4)
+    changed = vectors.clone()
+    changed[:, 20] += 1
+    moved = (stage1.decode(changed) - stage1.decode(vectors)).abs().amax((0, 2)) > 1e-6
+    reach = 4 + 2 * (stage1.spec.window - 1)  # the convolution, and two layers
+    assert moved.nonzero().min() == 20 and moved.nonzero().max() <= 20 + reach
+
+
+def test_published_form_sees_before_and_after():
+    torch.manual_seed(0)
+    stage1 = models.autoencoder(causal=False)
+    vectors = torch.randn(1, 12, 4, 4)
+    changed = vectors.clone()
+    changed[:, 6] += 1
+    assert ((stage1.decode(changed) - stage1.decode(vectors)).abs().amax((0, 2)) > 1e-6).all()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 9])
+def test_last_frame_alone_equals_the_last_of_all(frames):
+    stage1 = models.autoencoder(causal=False)
+    vectors = torch.randn(3, frames, 4, 4)
+    assert torch.allclose(stage1.decode_last(vectors), stage1.decode(vectors)[:, -1:], atol=1e-6)
+
+
+def test_regions_keep_to_their_channels():
+    stage1 = models.autoencoder(causal=True)
+    codes = torch.randint(8, (1, 6, 5))
+    other = codes.clone()
+    other[:, :, 3:] = (other[:, :, 3:] + 1) % 8  # the upper face's
+    moved = (stage1.decode(stage1.lookup(other)) - stage1.decode(stage1.lookup(codes))).abs().amax((0, 1)) > 1e-6
+    assert moved.tolist() == [False, True] * 6
+
+
+def test_encode_gives_the_codes_that_training_sees():
+    stage1 = models.autoencoder(causal=True)
+    motion = torch.randn(2, 8, models.MOTION_DIM)
+    made = stage1(motion)
+    assert torch.equal(stage1.encode(motion), made.codes)
+    assert torch.allclose(stage1.decode(stage1.lookup(made.codes)), made.motion, atol=1e-5)
+    books = stage1.codebooks()
+    assert torch.equal(stage1.lookup(made.codes)[0, 0, 3], books[3, made.codes[0, 0, 3]])
+
+
+def test_training_lowers_the_loss():
+    torch.manual_seed(0)
+    stage1 = Autoencoder(models.autoencoder_spec(causal=True)).train()
+    time = torch.linspace(0, 12, 40)[None, :, None]
+    motion = torch.sin(time + torch.rand(8, 1, models.MOTION_DIM)) * 3 + 5
+    stage1.standardise(motion.mean((0, 1)), motion.std((0, 1)))
+    optimiser = torch.optim.Adam(stage1.parameters(), 3e-3)
+    trace = []
+    for _ in range(60):
+        losses, _ = stage1.losses(motion)
+        optimiser.zero_grad()
+        sum(losses.values()).backward()
+        optimiser.step()
+        trace.append(losses["motion"].item())
+    assert trace[-1] < 0.5 * trace[0]
+
+
+def test_specs_that_clash_are_refused():
+    sizes = {"width": 16, "heads": 4, "layers": 1, "feed_forward": 8, "entries": 8, "code_dim": 4}
+    with pytest.raises(ValueError, match="3 parts x code_dim 4"):
+        AutoencoderSpec(6, (RegionSpec("face", None, 3),), code_projection=False, **sizes)
+    with pytest.raises(ValueError, match="cover each channel once"):
+        AutoencoderSpec(6, (RegionSpec("mouth", (0, 1), 4),), code_projection=True, **sizes)

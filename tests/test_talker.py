@@ -1,0 +1,100 @@
+"""Training passes of the talker and the baseline, and the code query."""
+
+import pytest
+import torch
+
+from codetalker.predictor import mix_own
+from codetalker.talker import CodeQuery, TalkerSpec
+from tests import models
+
+
+@pytest.fixture
+def clip():
+    torch.manual_seed(0)
+    return torch.randn(3, 10, models.SPEECH_DIM), torch.randn(3, 10, models.MOTION_DIM), models.style(0, 1, 2)
+
+
+def test_query_is_the_nearest_entry_and_logits_agree():
+    torch.manual_seed(0)
+    books, features = torch.randn(5, 8, 4), torch.randn(2, 3, 5, 4)
+    query = CodeQuery(books, torch.ones(5), [0.0] * 5)
+    wanted = (features[..., None, :] - books).square().sum(-1).argmin(-1)
+    assert torch.equal(query(features), wanted)
+    assert torch.equal(query.logits(features).argmax(-1), wanted)
+    assert torch.equal(query.lookup(wanted)[1, 2, 4], books[4, wanted[1, 2, 4]])
+
+
+def test_draws_follow_the_logits_in_the_slots_with_a_temperature_only():
+    torch.manual_seed(0)
+    books = torch.randn(2, 4, 3)
+    query = CodeQuery(books, torch.full((2,), 0.5), [0.0, 2.0])
+    features = torch.randn(1, 1, 2, 3).expand(1, 20_000, 2, 3)
+    codes = query(features, torch.Generator().manual_seed(0))
+    assert len(codes[0, :, 0].unique()) == 1
+    shares = torch.bincount(codes[0, :, 1], minlength=4) / 20_000
+    assert torch.allclose(shares, (query.logits(features[:, :1])[0, 0, 1] / 2.0).softmax(-1), atol=0.02)
+    assert torch.equal(codes, query(features, torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_both_losses_reach_the_predictor_but_not_stage_1(causal, clip):
+    talker = models.talker(causal).train()
+    for name in ("code", "motion"):
+        talker.zero_grad()
+        talker.losses(*clip, own=0.5).losses[name].backward()
+        assert talker.feature_map.weight.grad.abs().sum() > 0
+        assert talker.predictor.speech_map.weight.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in talker.autoencoder.parameters())
+    assert not talker.autoencoder.training
+
+
+def test_training_learns_the_codes(clip):
+    features, motion, style = clip
+    talker = models.talker(causal=True).train()
+    optimiser = torch.optim.Adam((p for p in talker.parameters() if p.requires_grad), 1e-2)
+    for _ in range(80):
+        made = talker.losses(features, motion, style, own=0.3, decode=False)
+        optimiser.zero_grad()
+        made.losses["code"].backward()
+        optimiser.step()
+    right = (talker.eval().losses(features, motion, style).logits.argmax(-1) == made.codes).float().mean()
+    assert right > 0.8  # chance: 1/8
+
+
+def test_own_frames_come_at_the_asked_share():
+    torch.manual_seed(0)
+    mixed = mix_own(torch.zeros(50, 100, 2), torch.ones(50, 100, 2), 0.3)
+    assert mixed[..., 0].mean() == pytest.approx(0.3, abs=0.03)
+    assert torch.equal(mixed[..., 0], mixed[..., 1])
+
+
+@pytest.mark.parametrize("make", [lambda: models.talker(True, context_blocks=1), models.faceformer])
+def test_padding_changes_nothing(make, clip):
+    features, motion, style = (part[:1] for part in clip)
+    model = make()
+    padded = [torch.cat([part, torch.randn(1, 4, part.shape[2])], 1) for part in (features, motion)]
+    mask = torch.arange(14)[None] < 10
+    alone, beside = model.losses(features, motion, style), model.losses(*padded, style, mask=mask)
+    for name, loss in alone.losses.items():
+        assert beside.losses[name].item() == pytest.approx(loss.item(), rel=1e-5)
+    assert torch.allclose(beside.motion[:, :10], alone.motion, atol=1e-5)
+
+
+def test_baseline_learns(clip):
+    baseline = models.faceformer().train()
+    optimiser = torch.optim.Adam(baseline.parameters(), 1e-2)
+    trace = []
+    for _ in range(60):
+        loss = baseline.losses(*clip, own=0.2).losses["motion"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        trace.append(loss.item())
+    assert trace[-1] < 0.7 * trace[0]
+
+
+def test_specs_that_clash_are_refused():
+    with pytest.raises(ValueError, match="code_loss must be one of"):
+        TalkerSpec(models.predictor_spec(), models.autoencoder_spec(True), "hinge")
+    with pytest.raises(ValueError, match="power of two of heads"):
+        models.predictor_spec(heads=3)
