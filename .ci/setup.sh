@@ -38,7 +38,7 @@ install_packages() {
     # shellcheck disable=SC2086  # a list of words
     if as_root true 2>/dev/null &&
         as_root apt-get update -qq </dev/null >&2 &&
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing </dev/null >&2; then
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing </dev/null >/dev/null; then
         return 0
     fi
     say "Could not install them. As root: apt-get install $missing"
