@@ -1,0 +1,149 @@
+"""What the renderer needs to know of a head before the first frame; it is sent to the renderer's process once."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from ..head import Head, Part
+from ..motion import ARKIT_NAMES
+from .openness import openness
+
+
+class Surface(IntEnum):
+    """How a surface answers light; the order is that of RESPONSES in shaders/mesh.vert."""
+
+    SKIN = 0
+    EYE = 1
+    WET = 2
+    HAIR = 3
+    MATTE = 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is drawn in one go: vertices (N,) indices into the figure's, faces (F, 3) into those."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    double_sided: bool
+    blended: bool
+    texture: int | None
+
+
+@dataclass(frozen=True)
+class Camera:
+    """target: (3,) what is in the middle of the picture; height: of the picture there, in metres"""
+
+    target: np.ndarray
+    height: float
+    yaw: float = 0.0  # radians, from where it looks, to the head's left
+
+
+@dataclass(frozen=True)
+class Figure:
+    """vertices: (V, 3) float32 at rest, faces: (F, 3), welds: (V,) the normal that a vertex shares,
+    surface: (V, 4) float32: kind, openness to the sky, to the key light, unused; the others: as Head's
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    welds: np.ndarray
+    surface: np.ndarray
+    colours: np.ndarray
+    texcoords: np.ndarray
+    textures: list[np.ndarray]
+    batches: list[Batch]
+    camera: Camera
+
+
+_made: weakref.WeakKeyDictionary[Head, Figure] = weakref.WeakKeyDictionary()
+
+
+def figure_of(head: Head) -> Figure:
+    """Made once per head."""
+    if head not in _made:
+        surface = np.zeros((len(head.vertices), 4), np.float32)
+        for part in head.parts:
+            surface[part.vertices, 0] = surface_of(part)
+        surface[:, 1:3] = openness(head)
+        _made[head] = Figure(
+            head.vertices,
+            head.faces,
+            _welds(head),
+            surface,
+            head.colours,
+            head.texcoords,
+            head.textures,
+            _batches(head),
+            frame_portrait(head),
+        )
+    return _made[head]
+
+
+_NAMES = (
+    (Surface.HAIR, r"hair|brow|lash|beard|cap\b"),
+    (Surface.WET, r"teeth|tooth|gum|tongue|mouth|oral|saliva"),
+    (Surface.EYE, r"eye|iris|cornea|sclera|pupil"),
+    (Surface.MATTE, r"cloth|shirt|collar|dress|glass"),
+)
+
+
+def surface_of(part: Part) -> Surface:
+    """By the names of the mesh and its material, as artists give them; else skin."""
+    for surface, pattern in _NAMES:
+        if re.search(pattern, part.name.lower()):
+            return surface
+    return Surface.SKIN
+
+
+def _welds(head: Head) -> np.ndarray:
+    """(V,) Vertices at one place that move alike are one point of the surface, split for its texture.
+
+    Lips that touch share places too, but part: each keeps its own.
+    """
+    rows = np.hstack([head.vertices, head.shapes[[ARKIT_NAMES.index(name) for name in _PARTING]].sum(0)])
+    part = np.zeros((len(rows), 1), np.float32)
+    for index, entry in enumerate(head.parts):
+        part[entry.vertices] = index
+    keys = np.round(np.hstack([rows / np.ptp(head.vertices[:, 1]) * 1e6, part])).astype(np.int64)
+    _, welds = np.unique(keys, axis=0, return_inverse=True)
+    return welds.ravel()
+
+
+_PARTING = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthClose", "mouthRollUpper", "mouthRollLower")
+
+
+def _batches(head: Head) -> list[Batch]:
+    groups: dict[tuple, list[Part]] = {}
+    for part in head.parts:
+        material = part.material
+        texture = material.texture if material.texture is not None else None
+        groups.setdefault((material.blended, material.double_sided, texture), []).append(part)
+    batches = []
+    for (blended, double_sided, texture), parts in sorted(groups.items(), key=lambda item: item[0][0]):
+        vertices = np.concatenate([np.arange(part.vertices.start, part.vertices.stop) for part in parts])
+        faces = np.concatenate([head.faces[part.faces] for part in parts])
+        batches.append(Batch(vertices, np.searchsorted(vertices, faces), double_sided, blended, texture))
+    return batches
+
+
+def frame_portrait(head: Head) -> Camera:
+    """Crown to collar: the face fills the picture, and there is a little air above it.
+
+    The chin is where jawOpen moves the skin; a head that is cut off there is framed by its own height.
+    """
+    travel = np.linalg.norm(head.shapes[ARKIT_NAMES.index("jawOpen")], axis=1)
+    top = head.vertices[:, 1].max()
+    chin = head.vertices[travel > 0.6 * travel.max(), 1].min() if travel.max() > 0 else head.vertices[:, 1].min()
+    face = top - chin
+    height = 1.46 * face
+    above = head.vertices[head.vertices[:, 1] > chin]
+    height = max(height, 1.12 * np.ptp(above[:, 0]))  # wide hair stays in the picture
+    middle = 0.5 * (above[:, 0].min() + above[:, 0].max())
+    target = np.array([middle, top + 0.13 * face - 0.5 * height, 0.5 * (above[:, 2].min() + above[:, 2].max())])
+    return Camera(target, float(height))

@@ -1,0 +1,143 @@
+"""Tracks and their speech to one video: deforming, drawing and encoding overlap."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ..head import Head
+from ..motion import Animation
+from .captions import draw_captions
+from .figure import figure_of
+from .process import RenderError, shared_process
+
+SAMPLE_RATE = 16_000  # Hz, of the speech
+FRAMES_TOGETHER = 16  # deformed in one product
+
+
+@dataclass(frozen=True)
+class Track:
+    """A head, how it moves, and what stands under it."""
+
+    head: Head
+    animation: Animation
+    caption: str = ""
+
+    def vertices(self, start: int, stop: int) -> np.ndarray:
+        """(B, V, 3) float32; beyond the end the last frame is held"""
+        rows = np.minimum(np.arange(start, stop), len(self.animation) - 1)
+        return self.head.deform(self.animation.weights[rows], self.animation.head_rotation[rows])
+
+
+def render_video(
+    tracks: list[Track],
+    speech: np.ndarray,
+    out: str | Path,
+    fps: float,
+    size: int = 512,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """One picture of `size` x `size` per track, side by side, H.264 with the speech as AAC.
+
+    speech: (N,) float32 at 16 kHz; the video lasts as long as it, to half a frame. `progress` hears the fraction done
+    and may raise to stop. `out` appears when it is finished, and replaces an older file in one step.
+    Raises RenderError where drawing or encoding fails, UserError where this machine can't draw.
+    """
+    out = Path(out)
+    frames = max(1, round(len(speech) / SAMPLE_RATE * fps))
+    captions = draw_captions([track.caption for track in tracks], size) if any(t.caption for t in tracks) else None
+    figures = [figure_of(track.head) for track in tracks]
+    pictures = shared_process().frames(figures, size, _motion(tracks, frames))
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out.parent) as folder:
+        video, sound = Path(folder) / "video.mp4", Path(folder) / "speech.f32"
+        sound.write_bytes(np.ascontiguousarray(speech, "<f4").tobytes())
+        encoder = _Encoder(video, sound, (size * len(tracks), size), fps)
+        try:
+            for index, picture in enumerate(pictures):
+                if captions:
+                    captions.lay_over(picture)
+                encoder.write(picture)
+                if progress and index % 5 == 0:
+                    progress(index / frames)
+            encoder.finish()
+        finally:
+            encoder.stop()
+            pictures.close()
+        os.replace(video, out)
+    if progress:
+        progress(1.0)
+
+
+def render_stills(
+    head: Head, weights: np.ndarray, size: int = 512, yaw: float = 0.0, rotation: np.ndarray | None = None
+) -> np.ndarray:
+    """weights: (B, 52), yaw: of the camera, radians to the head's left, rotation: (B, 3) of the head
+    -> (B, size, size, 3) uint8
+    """
+    figure = figure_of(head)
+    figure = replace(figure, camera=replace(figure.camera, yaw=yaw))
+    vertices = head.deform(weights, rotation)
+    pictures = shared_process().frames([figure], size, ([one] for one in vertices))
+    return np.stack([picture[..., :3].copy() for picture in pictures])
+
+
+def _motion(tracks: list[Track], frames: int) -> Iterator[list[np.ndarray]]:
+    for start in range(0, frames, FRAMES_TOGETHER):
+        stop = min(start + FRAMES_TOGETHER, frames)
+        yield from map(list, zip(*(track.vertices(start, stop) for track in tracks)))
+
+
+class _Encoder:
+    """ffmpeg, fed with frames."""
+
+    def __init__(self, video: Path, sound: Path, size: tuple[int, int], fps: float) -> None:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  read after the process has ended
+        rate = str(Fraction(fps).limit_denominator(1001))
+        picture = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{size[0]}x{size[1]}", "-r", rate, "-i", "-"]
+        speech = ["-f", "f32le", "-ar", str(SAMPLE_RATE), "-ac", "1", "-i", str(sound)]
+        h264 = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
+        colour = ["-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709", "-color_primaries", "bt709",
+                  "-color_trc", "iec61966-2-1"]  # fmt: skip
+        aac = ["-c:a", "aac", "-b:a", "96k"]
+        command = [get_ffmpeg_exe(), "-y", "-v", "error", *picture, *speech, "-map", "0:v", "-map", "1:a"]
+        command += [*h264, *colour, *aac, "-movflags", "+faststart", str(video)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._stderr, bufsize=0
+        )
+
+    def write(self, picture: np.ndarray) -> None:
+        try:
+            left = memoryview(np.ascontiguousarray(picture)).cast("B")
+            while left:
+                left = left[self._process.stdin.write(left) :]
+        except OSError:
+            raise self._failure() from None
+
+    def finish(self) -> None:
+        self._process.stdin.close()
+        if self._process.wait() != 0:
+            raise self._failure()
+
+    def stop(self) -> None:
+        """Ends ffmpeg where it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if not self._process.stdin.closed:
+            self._process.stdin.close()
+        self._stderr.close()
+
+    def _failure(self) -> RenderError:
+        code = self._process.wait()
+        self._stderr.seek(0)
+        words = self._stderr.read()[-2000:].decode(errors="replace").strip()
+        return RenderError(f"encoding the video failed (ffmpeg exit code {code}): {words}")
