@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,25 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from . import decoding
-from .autoencoder import AutoencoderSpec, RegionSpec
 from .errors import UserError
 from .faceformer import FaceFormer
 from .motion import Animation, VertexAnimation
-from .outputs import staging
 from .predictor import PredictorSpec
+from .storage import DESCRIPTION, FORMAT, build_encoder, fill, read_description, read_talker_spec, read_tensors, write
 from .styles import style_weights
-from .talker import Talker, TalkerSpec
-from .wav2vec import Wav2Vec2Encoder, Wav2Vec2Spec
+from .talker import Talker
+from .wav2vec import Wav2Vec2Encoder
 
-FORMAT = 1
-DESCRIPTION = "bundle.json"
 MODELS = ("talker", "baseline")
-SPACES = ("arkit", "vertices")
 
 
 @dataclass
@@ -158,34 +151,10 @@ class Bundle:
         return vertices
 
 
-def build_encoder(kind: str, values: dict[str, Any]) -> nn.Module:
-    """The speech encoder of a bundle's description, without its weights."""
-    if kind == "mel":
-        from .speech_encoder import MelEncoder, MelSpec
-
-        return MelEncoder(MelSpec(**values))
-    if kind == "wav2vec2":
-        return Wav2Vec2Encoder(Wav2Vec2Spec(**values))
-    raise ValueError(f'speech encoders are of kind "mel" or "wav2vec2", not {kind!r}')
-
-
-def read_talker_spec(values: dict[str, Any]) -> TalkerSpec:
-    """A TalkerSpec from what `asdict` and JSON made of it."""
-    autoencoder = dict(values["autoencoder"])
-    regions = [dict(region) for region in autoencoder.pop("regions")]
-    for region in regions:
-        region["channels"] = None if region["channels"] is None else tuple(region["channels"])
-    autoencoder = AutoencoderSpec(regions=tuple(RegionSpec(**region) for region in regions), **autoencoder)
-    return TalkerSpec(PredictorSpec(**values["predictor"]), autoencoder, values["code_loss"])
-
-
 def save_bundle(bundle: Bundle, folder: str | Path, half: bool = False) -> None:
     """Writes `folder`, each file replaced only by a finished one. half: weights in 16 bits (open models)."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     encoders = {id(encoder): name for name, encoder in reversed(bundle.encoders.items())}  # shared: the talker's
     description = {
-        "format": FORMAT,
         "name": bundle.name,
         "space": bundle.space,
         "fps": bundle.fps,
@@ -207,15 +176,7 @@ def save_bundle(bundle: Bundle, folder: str | Path, half: bool = False) -> None:
         description["templates"] = list(bundle.templates)
         arrays = {str(index): torch.from_numpy(array) for index, array in enumerate(bundle.templates.values())}
         weights["templates"] = arrays if bundle.faces is None else arrays | {"faces": torch.from_numpy(bundle.faces)}
-    with staging(folder) as staged:
-        for name, tensors in weights.items():
-            halved = half and name != "templates"
-            stored = {
-                key: (tensor.half() if halved and tensor.is_floating_point() else tensor).cpu().contiguous().clone()
-                for key, tensor in tensors.items()
-            }
-            save_file(stored, staged / f"{name}.safetensors")
-        (staged / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    write(Path(folder), {"format": FORMAT, **description}, weights, set(weights) - {"templates"} if half else set())
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
@@ -247,52 +208,17 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / DESCRIPTION} is not a bundle's description: {error}") from error
+    for name, model in models.items():
+        if len(model.predictor.styles) != len(bundle.styles):
+            told = f"{len(bundle.styles)} styles, but the {name} has {len(model.predictor.styles)}"
+            raise UserError(f"{folder / DESCRIPTION} names {told}")
     for name, module in (encoders | models).items():
-        _fill(module, folder / f"{name}.safetensors")
+        fill(module, folder / f"{name}.safetensors")
     if description.get("templates"):
-        arrays = {key: tensor.numpy() for key, tensor in _read(folder / "templates.safetensors").items()}
+        arrays = {key: tensor.numpy() for key, tensor in read_tensors(folder / "templates.safetensors").items()}
         bundle.faces = arrays.pop("faces", None)
         bundle.templates = {
             name: bundle._fitting(arrays[str(index)], f"the template {name}")
             for index, name in enumerate(description["templates"])
         }
     return bundle.to(device)
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """A bundle's description as it stands in its JSON, of the right format and space."""
-    path = folder / DESCRIPTION
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"there is no bundle in {folder}: {DESCRIPTION} is missing") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a bundle's description: {error}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise UserError(f"{path} is not the description of a bundle of format {FORMAT}")
-    if description.get("space") not in SPACES:
-        raise UserError(f"{path}: space must be one of {', '.join(SPACES)}, not {description.get('space')!r}")
-    return description
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} is damaged or cut short: {error}") from error
-
-
-def _fill(module: nn.Module, path: Path) -> None:
-    """Loads weights strictly, 16-bit ones widened. Raises UserError naming what does not fit the description."""
-    tensors, wanted = _read(path), module.state_dict()
-    wrong = [f"{name} is missing" for name in wanted if name not in tensors]
-    wrong += [f"{name} is unknown" for name in tensors if name not in wanted]
-    wrong += [
-        f"{name} has the shape {tuple(tensors[name].shape)} instead of {tuple(wanted[name].shape)}"
-        for name in wanted
-        if name in tensors and tensors[name].shape != wanted[name].shape
-    ]
-    if wrong:
-        rest = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise UserError(f"{path} contradicts {DESCRIPTION}: {', '.join(wrong[:3])}{rest}")
-    module.load_state_dict(tensors)

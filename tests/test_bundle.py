@@ -126,6 +126,15 @@ def test_a_description_that_contradicts_the_weights_names_both_shapes(folder, tm
         codetalker.load(broken)
 
 
+def test_a_style_without_weights_is_told(folder, tmp_path):
+    broken = _copy(folder, tmp_path / "broken")
+    description = json.loads((broken / "bundle.json").read_text())
+    description["styles"]["third"] = ""
+    (broken / "bundle.json").write_text(json.dumps(description))
+    with pytest.raises(UserError, match="names 3 styles, but the talker has 2"):
+        codetalker.load(broken)
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', '{"format": 1, "space": "arkit"}', '{"format": 1}'])
 def test_a_broken_description_is_told(folder, tmp_path, text):
     broken = _copy(folder, tmp_path / "broken")

@@ -1,0 +1,101 @@
+"""How a bundle lies on disk: a description in JSON beside safetensors, and the specs that it names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from .autoencoder import AutoencoderSpec, RegionSpec
+from .errors import UserError
+from .outputs import staging
+from .predictor import PredictorSpec
+from .talker import TalkerSpec
+from .wav2vec import Wav2Vec2Encoder, Wav2Vec2Spec
+
+FORMAT = 1
+DESCRIPTION = "bundle.json"
+SPACES = ("arkit", "vertices")
+
+
+def build_encoder(kind: str, values: dict[str, Any]) -> nn.Module:
+    """The speech encoder of a bundle's description, without its weights."""
+    if kind == "mel":
+        from .speech_encoder import MelEncoder, MelSpec
+
+        return MelEncoder(MelSpec(**values))
+    if kind == "wav2vec2":
+        return Wav2Vec2Encoder(Wav2Vec2Spec(**values))
+    raise ValueError(f'speech encoders are of kind "mel" or "wav2vec2", not {kind!r}')
+
+
+def read_talker_spec(values: dict[str, Any]) -> TalkerSpec:
+    """A TalkerSpec from what `asdict` and JSON made of it."""
+    autoencoder = dict(values["autoencoder"])
+    regions = [dict(region) for region in autoencoder.pop("regions")]
+    for region in regions:
+        region["channels"] = None if region["channels"] is None else tuple(region["channels"])
+    autoencoder = AutoencoderSpec(regions=tuple(RegionSpec(**region) for region in regions), **autoencoder)
+    return TalkerSpec(PredictorSpec(**values["predictor"]), autoencoder, values["code_loss"])
+
+
+def write(folder: Path, description: dict[str, Any], weights: dict[str, dict[str, Tensor]], half: set[str]) -> None:
+    """Writes the description and a file for each of `weights`, each replaced only by a finished one.
+
+    half: names of the files to store in 16 bits.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with staging(folder) as staged:
+        for name, tensors in weights.items():
+            stored = {
+                key: (tensor.half() if name in half and tensor.is_floating_point() else tensor)
+                .cpu()
+                .contiguous()
+                .clone()
+                for key, tensor in tensors.items()
+            }
+            save_file(stored, staged / f"{name}.safetensors")
+        (staged / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """A bundle's description as it stands in its JSON, of the right format and space."""
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"there is no bundle in {folder}: {DESCRIPTION} is missing") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a bundle's description: {error}") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise UserError(f"{path} is not the description of a bundle of format {FORMAT}")
+    if description.get("space") not in SPACES:
+        raise UserError(f"{path}: space must be one of {', '.join(SPACES)}, not {description.get('space')!r}")
+    return description
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} is damaged or cut short: {error}") from error
+
+
+def fill(module: nn.Module, path: Path) -> None:
+    """Loads weights strictly, 16-bit ones widened. Raises UserError naming what does not fit the description."""
+    tensors, wanted = read_tensors(path), module.state_dict()
+    wrong = [f"{name} is missing" for name in wanted if name not in tensors]
+    wrong += [f"{name} is unknown" for name in tensors if name not in wanted]
+    wrong += [
+        f"{name} has the shape {tuple(tensors[name].shape)} instead of {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in tensors and tensors[name].shape != wanted[name].shape
+    ]
+    if wrong:
+        rest = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise UserError(f"{path} contradicts {DESCRIPTION}: {', '.join(wrong[:3])}{rest}")
+    module.load_state_dict(tensors)
