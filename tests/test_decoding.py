@@ -62,6 +62,17 @@ def test_streamed_equals_whole(form, chunk):
     assert state.features.shape[1] <= 2 * model.predictor.reach * model.predictor.speech_per_frame + chunk + 1
 
 
+@pytest.mark.parametrize("form", ["baseline", "open, two features"])
+def test_past_600_frames_a_pass_over_the_result_gives_the_result(form):
+    torch.manual_seed(0)
+    model = FORMS[form]()
+    features, style = _clip(model, 700), models.style(1)
+    motion = decoding.generate(model, features, style)
+    with torch.inference_mode():
+        again = model.losses(features, motion, style).motion
+    assert torch.allclose(again, motion, atol=1e-4)
+
+
 def test_published_form_cannot_stream():
     model = FORMS["vocaset"]()
     with pytest.raises(UserError, match="cannot stream"):
