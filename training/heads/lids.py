@@ -1,0 +1,68 @@
+"""Blinks, squints and the lids that follow the gaze, built on the eye's loops rather than on landmarks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import anatomy, rings
+from .template import Skin
+
+# How far along the way to the closed eye each loop of the upper lid goes; outside the rim ever less.
+UPPER_FOLLOW = np.array([0.5, 0.9, 1.0, 1.0, 0.93, 0.82, 0.62, 0.36, 0.12, 0.0])
+LOWER_FOLLOW = np.array([0.5, 0.9, 1.0, 1.0, 0.9, 0.7, 0.5, 0.3, 0.12, 0.0])
+MEET = 0.90  # where the lids meet, from the upper rim to the lower one
+CLEARANCE = anatomy.EYE_RADIUS + anatomy.LID_THICKNESS  # mm from the eye's centre to the skin of a lid
+
+
+def _closing(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
+    """(V, 3) each: the upper and the lower lid's way to the closed left eye."""
+    upper, lower = np.zeros_like(skin.vertices), np.zeros_like(skin.vertices)
+    loops = skin.eye[0]
+    rim = skin.vertices[loops[rings.EYE_RIM]]
+    columns = rings.EYE_COLUMNS
+    top = np.arange(1, columns // 2)
+    bottom = columns - top
+    way = rim[bottom] - rim[top]
+    way[:, 2] += 0.35  # the upper lid comes to rest in front of the lower one
+    for loop in range(len(loops)):
+        upper[loops[loop, top]] = MEET * UPPER_FOLLOW[loop] * way
+        lower[loops[loop, bottom]] = -(1 - MEET) * LOWER_FOLLOW[loop] * way
+    return upper, lower
+
+
+def _kept_outside(skin: Skin, step: np.ndarray) -> np.ndarray:
+    """Pushes what has moved out of the eyeball's neighbourhood."""
+    step = step.copy()
+    skin_loops = skin.eye[0, rings.EYE_RIM :].ravel()
+    moved = skin_loops[np.linalg.norm(step[skin_loops], axis=1) > 1e-6]
+    p = skin.vertices[moved] + step[moved] - anatomy.EYE_CENTRE
+    distance = np.linalg.norm(p, axis=1, keepdims=True)
+    before = np.linalg.norm(skin.vertices[moved] - anatomy.EYE_CENTRE, axis=1, keepdims=True)
+    wanted = np.maximum(distance, np.minimum(CLEARANCE + 0.25, np.maximum(before, CLEARANCE)))
+    step[moved] += p * (wanted / distance - 1.0)
+    return step
+
+
+def add(skin: Skin, built: dict[str, np.ndarray]) -> None:
+    """Adds the lids' motion to the left eye's shapes."""
+    upper, lower = _closing(skin)
+    blink = _kept_outside(skin, upper + lower)
+    built["eyeBlinkLeft"] += blink
+    built["eyeLookDownLeft"] += _kept_outside(skin, 0.42 * upper - 0.9 * lower)
+    built["eyeLookUpLeft"] += _kept_outside(skin, -0.17 * upper + 0.6 * lower)
+    built["eyeWideLeft"] += _kept_outside(skin, -0.24 * upper - 0.7 * lower)
+    built["eyeSquintLeft"] += _kept_outside(skin, 0.20 * upper + 2.2 * lower)
+    built["cheekSquintLeft"] += _kept_outside(skin, 0.05 * upper + 1.2 * lower)
+    sideways = 0.7 * _bulge(skin)
+    built["eyeLookOutLeft"] += sideways
+    built["eyeLookInLeft"] -= sideways
+
+
+def _bulge(skin: Skin) -> np.ndarray:
+    """The cornea's bulge carries the lids' rims a little to the side of the gaze."""
+    step = np.zeros_like(skin.vertices)
+    loops = skin.eye[0]
+    middle = np.sin(np.pi * (np.arange(rings.EYE_COLUMNS) % 18) / 18)
+    for loop in range(1, len(loops)):
+        step[loops[loop], 0] = middle * LOWER_FOLLOW[loop]
+    return step
