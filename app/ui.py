@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,9 @@ INTRODUCTION = """# CodeTalker
 Give it a voice, get two talking heads: on the left **CodeTalker**, which picks its moves from a learned codebook, on
 the right **FaceFormer**, which averages over all the moves that would fit. Same speech, same head: watch the lips."""
 DOWNLOADS = {"mp4": "Video (mp4)", "glb": "3D (glb)", "csv": "ARKit (csv)", "npz": "Motion (npz)"}
+OUR_FAULT = "Something broke on this machine, and not because of you. Please try once more."
 MEGABYTE = 2**20
+LOG = logging.getLogger(__name__)
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -73,10 +76,13 @@ def build(studio: Studio) -> gr.Blocks:
                         yield [progress_bar(step), *nothing_new]
                     else:
                         yield ["", *shown(step)]
-            except UserError as error:
-                raise gr.Error(str(error), title="That didn't work", print_exception=False) from None
             except Stopped:
                 yield ["Stopped.", *nothing_new]
+            except UserError as error:
+                raise gr.Error(str(error), title="That didn't work", print_exception=False) from None
+            except Exception:
+                LOG.exception("a job failed")  # ours to read; the visitor gets no innards
+                raise gr.Error(OUR_FAULT, title="That didn't work", print_exception=False) from None
 
         def stop(request: gr.Request) -> str:
             studio.stop(request.session_hash)

@@ -60,12 +60,13 @@ def _head() -> str:
 def _egl() -> str:
     import numpy as np
 
-    from .render import render_stills
+    from .render import check_gl, render_stills
 
+    renderer = check_gl()
     picture = render_stills(open_head(None), np.zeros((1, 52), np.float32), size=128)[0]
     if picture.std() < 1.0:
         raise UserError("draws an empty picture: apt-get install libegl1 libgl1 libgl1-mesa-dri")
-    return "draws the head offscreen"
+    return f"draws the head offscreen, {renderer}"
 
 
 def _weights(weights: str | Path) -> str:

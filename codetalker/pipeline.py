@@ -5,6 +5,7 @@ Models, renderer and exporters are imported inside the functions, so that lookin
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from .outputs import check_output, staging
 
 if TYPE_CHECKING:
     from .bundle import Bundle
+    from .head import Head
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_WEIGHTS = ROOT / "weights" / "open"
@@ -212,16 +214,22 @@ def read_styles(weights: str | Path) -> dict[str, str]:
     return dict(styles) if isinstance(styles, dict) else dict.fromkeys(styles, "")
 
 
-def open_head(name_or_path: str | None):
-    """None: the first of our heads."""
+def open_head(name_or_path: str | None) -> Head:
+    """None: the first of our heads, which are kept once loaded: the renderer's preparation of them costs seconds."""
     from .head import list_heads, load_head
 
-    if name_or_path is None:
-        heads = list_heads()
-        if not heads:
-            raise UserError("there is no head in assets/heads: give one with --head FILE.glb")
-        name_or_path = heads[0]
-    return load_head(name_or_path)
+    names = list_heads()
+    if name_or_path is None and not names:
+        raise UserError("there is no head in assets/heads: give one with --head FILE.glb")
+    name = names[0] if name_or_path is None else name_or_path
+    return _kept_head(name) if name in names else load_head(name)
+
+
+@functools.cache
+def _kept_head(name: str) -> Head:
+    from .head import load_head
+
+    return load_head(name)
 
 
 def needs_arkit(animation: Animation | VertexAnimation) -> Animation:

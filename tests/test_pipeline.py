@@ -66,6 +66,7 @@ def drawn(monkeypatch):
         module = ModuleType(f"codetalker.{name}")
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, f"codetalker.{name}", module)
+    monkeypatch.setattr(pipeline, "_kept_head", modules["head"]["load_head"])
     return seen
 
 
