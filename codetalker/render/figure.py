@@ -32,6 +32,7 @@ class Batch:
     faces: np.ndarray
     double_sided: bool
     blended: bool
+    glossy: bool  # highlights per pixel
     texture: int | None
 
 
@@ -71,6 +72,9 @@ def figure_of(head: Head) -> Figure:
         for part in head.parts:
             surface[part.vertices, 0] = surface_of(part)
         surface[:, 1:3] = openness(head)
+        wet = surface[:, 0] == Surface.WET  # it scatters light: no hard shadows in a mouth
+        surface[wet, 1] = np.sqrt(surface[wet, 1])
+        surface[wet, 2] = np.maximum(surface[wet, 2], 0.8 * surface[wet, 1])
         _made[head] = Figure(
             head.vertices,
             head.faces,
@@ -119,17 +123,31 @@ _PARTING = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthClose", "mouthRoll
 
 
 def _batches(head: Head) -> list[Batch]:
+    """What is drawn alike is drawn together: the skin before what it hides, the transparent last."""
     groups: dict[tuple, list[Part]] = {}
     for part in head.parts:
         material = part.material
-        texture = material.texture if material.texture is not None else None
-        groups.setdefault((material.blended, material.double_sided, texture), []).append(part)
+        double_sided = material.double_sided and not _is_closed(head.vertices, head.faces[part.faces])
+        glossy = surface_of(part) in (Surface.EYE, Surface.WET)
+        groups.setdefault((material.blended, glossy, double_sided, material.texture), []).append(part)
     batches = []
-    for (blended, double_sided, texture), parts in sorted(groups.items(), key=lambda item: item[0][0]):
+    for (blended, glossy, double_sided, texture), parts in sorted(groups.items(), key=lambda item: item[0][:2]):
         vertices = np.concatenate([np.arange(part.vertices.start, part.vertices.stop) for part in parts])
         faces = np.concatenate([head.faces[part.faces] for part in parts])
-        batches.append(Batch(vertices, np.searchsorted(vertices, faces), double_sided, blended, texture))
+        batches.append(Batch(vertices, np.searchsorted(vertices, faces), double_sided, blended, glossy, texture))
     return batches
+
+
+def _is_closed(vertices: np.ndarray, faces: np.ndarray) -> bool:
+    """Whether only the outside of a mesh can be seen, as good as: few open edges (the neck's base), and a volume.
+
+    Files often call such meshes double-sided to be safe, which doubles the work.
+    """
+    _, faces = np.unique(vertices[faces].reshape(-1, 3), axis=0, return_inverse=True)
+    faces = faces.reshape(-1, 3)
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    _, uses = np.unique(edges, axis=0, return_counts=True)
+    return bool((uses == 1).mean() < 0.03)
 
 
 def frame_portrait(head: Head) -> Camera:
@@ -141,9 +159,9 @@ def frame_portrait(head: Head) -> Camera:
     top = head.vertices[:, 1].max()
     chin = head.vertices[travel > 0.6 * travel.max(), 1].min() if travel.max() > 0 else head.vertices[:, 1].min()
     face = top - chin
-    height = 1.46 * face
+    height = 1.34 * face
     above = head.vertices[head.vertices[:, 1] > chin]
     height = max(height, 1.12 * np.ptp(above[:, 0]))  # wide hair stays in the picture
     middle = 0.5 * (above[:, 0].min() + above[:, 0].max())
-    target = np.array([middle, top + 0.13 * face - 0.5 * height, 0.5 * (above[:, 2].min() + above[:, 2].max())])
+    target = np.array([middle, top + 0.10 * face - 0.5 * height, 0.5 * (above[:, 2].min() + above[:, 2].max())])
     return Camera(target, float(height))

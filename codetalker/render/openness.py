@@ -12,7 +12,7 @@ import numpy as np
 from ..head import Head
 from ..motion import ARKIT_NAMES
 
-KEY = np.array([-0.4751, 0.5700, 0.6703])  # as in shaders/mesh.frag
+KEY = np.array([-0.4751, 0.5700, 0.6703])  # as in shaders/mesh.vert
 SKY_DIRECTIONS = 48
 KEY_DIRECTIONS = 10
 KEY_RADIUS = 0.22  # radians, half the width of the key light seen from the head: the softness of its shadows
@@ -24,7 +24,7 @@ BIAS = 2.2  # cells: a surface casts no shadow on itself
 def openness(head: Head) -> np.ndarray:
     """-> (V, 2) float32 in [0, 1]: to the whole sky, weighted by the cosine, and to the key light"""
     poses = np.zeros((2, len(ARKIT_NAMES)), np.float32)
-    for name, weight in (("eyeBlinkLeft", 1.0), ("eyeBlinkRight", 1.0), ("jawOpen", 0.6)):
+    for name, weight in (("eyeBlinkLeft", 1.0), ("eyeBlinkRight", 1.0), ("jawOpen", 0.9)):
         poses[1, ARKIT_NAMES.index(name)] = weight
     rest, other = (_openness(vertices, head.faces) for vertices in head.deform(poses))
     return np.maximum(rest, other)

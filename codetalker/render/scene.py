@@ -13,14 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import pyrender
 from OpenGL import GL
-from pyrender.constants import RenderFlags
+from pyrender.constants import ProgramFlags
+from pyrender.material import SpecularGlossinessMaterial
 from pyrender.renderer import Renderer
 from pyrender.shader_program import ShaderProgramCache
 
-from .figure import Camera, Figure
+from .figure import Batch, Camera, Figure
 from .normals import Normals
 
 FIELD_OF_VIEW = np.radians(17.0)  # that of a portrait lens
+SAMPLES = 4  # of pyrender's framebuffer
 BACKDROP = 5.0  # its number among the surfaces, as in shaders/mesh.vert
 BACKDROP_CENTRE = (0.235, 0.275, 0.310)  # linear
 BACKDROP_EDGE = (0.036, 0.045, 0.058)
@@ -33,29 +35,23 @@ class PortraitScene:
         self.width, self.height = size * len(figures), size
         self.bodies = [_Body(figure) for figure in figures]
         self.tiles: dict[pyrender.Primitive, _Tile] = {}
-        self.scene = pyrender.Scene()
-        self.scene.add(pyrender.PerspectiveCamera(FIELD_OF_VIEW, aspectRatio=1.0))  # wanted by pyrender, used by nobody
+        self.scene, self.backdrop = pyrender.Scene(), pyrender.Scene()
+        for scene in (self.scene, self.backdrop):
+            scene.add(pyrender.PerspectiveCamera(FIELD_OF_VIEW))  # wanted by pyrender; each tile has its own
         for index, (figure, body) in enumerate(zip(figures, self.bodies)):
-            view, position = _look(figure.camera)
-            tile = _Tile((index * size, 0, size, size), view, _projection(figure.camera), position)
-            for primitive in body.primitives:
-                self._add(primitive, tile, turn=0)
-            self._add(_backdrop(), tile, turn=1)  # after the figures: what they cover is never shaded
-
-    def _add(self, primitive: pyrender.Primitive, tile: _Tile, turn: int) -> None:
-        """pyrender draws the nodes furthest from its camera first, and blended ones after all others."""
-        pose = np.eye(4)
-        pose[2, 3] = -2.0 + turn
-        self.scene.add(pyrender.Mesh([primitive]), pose=pose)
-        self.tiles[primitive] = tile
+            to_clip, position = _look(figure.camera)
+            tile = _Tile((index * size, 0, size, size), to_clip, position)
+            for scene, primitives in ((self.scene, body.primitives), (self.backdrop, [_backdrop()])):
+                for primitive in primitives:
+                    scene.add(pyrender.Mesh([primitive]))
+                    self.tiles[primitive] = tile
 
 
 class _Tile(NamedTuple):
-    """A part of the picture. viewport: x, y, width, height in pixels; view, projection: (4, 4), position: (3,)"""
+    """A part of the picture. viewport: x, y, width, height in pixels; to_clip: (4, 4), position: (3,) of its camera"""
 
     viewport: tuple[int, int, int, int]
-    view: np.ndarray
-    projection: np.ndarray
+    to_clip: np.ndarray
     position: np.ndarray
 
 
@@ -77,11 +73,7 @@ class _Body:
                 texcoord_0=figure.texcoords[chosen] * (1, -1) + (0, 1) if textured else None,  # pyrender flips pictures
                 color_0=figure.colours[chosen],
                 indices=batch.faces,
-                material=pyrender.MetallicRoughnessMaterial(
-                    alphaMode="BLEND" if batch.blended else "OPAQUE",
-                    doubleSided=batch.double_sided,
-                    baseColorTexture=_texture(figure.textures[batch.texture]) if textured else None,
-                ),
+                material=_material(batch, figure.textures),
             )
             self.primitives.append(primitive)
             columns = [
@@ -107,37 +99,78 @@ class _Body:
 
 
 class PortraitRenderer(Renderer):
-    """pyrender's renderer with our shader, a camera for each tile, and reading that the caller asks for."""
+    """pyrender's renderer with our shader, a camera for each tile, a kept backdrop, and reading on demand.
+
+    Everything is drawn upside down, so that rows are read top first.
+    """
 
     def __init__(self, width: int, height: int) -> None:
         super().__init__(width, height)
         self._program_cache = ShaderProgramCache(shader_dir=str(Path(__file__).parent / "shaders"))
         self.tiles: dict[pyrender.Primitive, _Tile] = {}
+        self._kept: tuple[int, int] | None = None  # framebuffer and renderbuffer of the backdrop
 
-    def _bind_and_draw_primitive(self, primitive, pose, program, flags) -> None:
-        tile = self.tiles[primitive]
-        GL.glViewport(*tile.viewport)
-        GL.glFrontFace(GL.GL_CW)  # the picture is drawn upside down, so that its rows are read top first
-        program.set_uniform("V", tile.view)
-        program.set_uniform("P", tile.projection)
-        program.set_uniform("cam_pos", tile.position)
-        super()._bind_and_draw_primitive(primitive, pose, program, flags)
+    def keep_backdrop(self) -> None:
+        """What has just been drawn is under all later frames: copying it costs a quarter of drawing it."""
+        self.forget_backdrop()
+        buffer, picture = GL.glGenFramebuffers(1), GL.glGenRenderbuffers(1)
+        GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, picture)
+        size = self.viewport_width, self.viewport_height
+        GL.glRenderbufferStorageMultisample(GL.GL_RENDERBUFFER, SAMPLES, GL.GL_RGBA, *size)
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, buffer)
+        GL.glFramebufferRenderbuffer(GL.GL_DRAW_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_RENDERBUFFER, picture)
+        self._copy(self._main_fb_ms, buffer)
+        self._kept = int(buffer), int(picture)
 
-    def _bind_lighting(self, *_) -> None:
-        """The studio's lights are in the shader."""
-
-    def _read_main_framebuffer(self, scene, flags) -> None:
-        """Drawing goes on while the caller prepares the next frame; `read` fetches the picture."""
+    def forget_backdrop(self) -> None:
+        if self._kept:
+            GL.glDeleteFramebuffers(1, [self._kept[0]])
+            GL.glDeleteRenderbuffers(1, [self._kept[1]])
+            self._kept = None
 
     def read(self, picture: np.ndarray) -> None:
         """picture: (H, W, 4) uint8, filled with the last frame, RGBA, top row first"""
-        height, width = picture.shape[:2]
-        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb_ms)
-        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._main_fb)
-        GL.glBlitFramebuffer(0, 0, width, height, 0, 0, width, height, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+        self._copy(self._main_fb_ms, self._main_fb)
         GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb)
         pointer = ctypes.c_void_p(picture.ctypes.data)
-        GL.glReadPixels(0, 0, width, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pointer)
+        GL.glReadPixels(0, 0, self.viewport_width, self.viewport_height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pointer)
+
+    def _copy(self, source: int, target: int) -> None:
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, source)
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, target)
+        box = 0, 0, self.viewport_width, self.viewport_height
+        GL.glBlitFramebuffer(*box, *box, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+
+    def _forward_pass(self, scene: pyrender.Scene, flags: int, seg_node_map: dict | None = None) -> None:
+        """Returns while the picture is still being drawn: meanwhile the caller prepares the next frame."""
+        self._configure_forward_pass_viewport(flags)
+        if self._kept:
+            self._copy(self._kept[0], self._main_fb_ms)
+        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
+        GL.glEnable(GL.GL_MULTISAMPLE)
+        GL.glFrontFace(GL.GL_CW)
+        for node in self._sorted_mesh_nodes(scene):  # solid ones first
+            for primitive in node.mesh.primitives:
+                self._draw(primitive, self.tiles[primitive], flags)
+        GL.glUseProgram(0)
+        GL.glFlush()
+
+    def _draw(self, primitive: pyrender.Primitive, tile: _Tile, flags: int) -> None:
+        material = primitive.material
+        program = self._get_primitive_program(primitive, flags, ProgramFlags.USE_MATERIAL)
+        program._bind()
+        program.set_uniform("to_clip", tile.to_clip)
+        program.set_uniform("cam_pos", tile.position)
+        if material.emissiveTexture is not None:
+            self._bind_texture(material.emissiveTexture, "material.emissive_texture", program)
+        _switch(GL.GL_BLEND, material.alphaMode == "BLEND")
+        GL.glBlendFunc(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA)
+        _switch(GL.GL_CULL_FACE, not material.doubleSided)
+        GL.glViewport(*tile.viewport)
+        primitive._bind()
+        GL.glDrawElementsInstanced(GL.GL_TRIANGLES, primitive.indices.size, GL.GL_UNSIGNED_INT, None, 1)
+        primitive._unbind()
+        self._reset_active_textures()
 
 
 class Stage:
@@ -153,12 +186,17 @@ class Stage:
         return f"{GL.glGetString(GL.GL_RENDERER).decode()}, OpenGL {GL.glGetString(GL.GL_VERSION).decode().split()[0]}"
 
     def show(self, figures: list[Figure], size: int) -> None:
+        """From here on these figures are drawn, side by side, each `size` x `size` pixels."""
         self._scene = PortraitScene(figures, size)
         self._renderer.tiles = self._scene.tiles
         self._offscreen.viewport_width, self._offscreen.viewport_height = self._scene.width, self._scene.height
-        self._draw()  # puts the buffers into the context
+        self._renderer.forget_backdrop()
+        self._offscreen.render(self._scene.backdrop)
+        self._renderer.keep_backdrop()
+        self._offscreen.render(self._scene.scene)  # puts the buffers into the context
 
     def prepare(self, vertices: list[np.ndarray]) -> None:
+        """vertices: (V, 3) float32 of each figure"""
         for body, moved in zip(self._scene.bodies, vertices):
             body.prepare(moved)
 
@@ -166,33 +204,30 @@ class Stage:
         """Draws what was prepared; returns before the picture is finished."""
         for body in self._scene.bodies:
             body.upload()
-        self._draw()
+        self._offscreen.render(self._scene.scene)
 
     def read(self, picture: np.ndarray) -> None:
+        """picture: (H, W, 4) uint8, filled with what was drawn"""
         self._renderer.read(picture)
 
-    def _draw(self) -> None:
-        self._offscreen.render(self._scene.scene, RenderFlags.NONE)
-        GL.glFlush()
+
+def _switch(capability: int, on: bool) -> None:
+    (GL.glEnable if on else GL.glDisable)(capability)
 
 
 def _look(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """-> view matrix (4, 4) and the camera's position (3,)"""
-    distance = 0.5 * camera.height / np.tan(0.5 * FIELD_OF_VIEW)
+    """-> matrix (4, 4) from the world to clip space, and the camera's position (3,)"""
+    scale = 1.0 / np.tan(0.5 * FIELD_OF_VIEW)
+    distance = 0.5 * camera.height * scale
     sine, cosine = np.sin(camera.yaw), np.cos(camera.yaw)
     position = camera.target + distance * np.array([sine, 0.0, cosine])
     view = np.eye(4)
     view[:3, :3] = [[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]]
     view[:3, 3] = -view[:3, :3] @ position
-    return view, position
-
-
-def _projection(camera: Camera) -> np.ndarray:
-    distance = 0.5 * camera.height / np.tan(0.5 * FIELD_OF_VIEW)
     near, far = distance - 2.0 * camera.height, distance + 2.0 * camera.height
-    scale = 1.0 / np.tan(0.5 * FIELD_OF_VIEW)
     depth = [0, 0, -(far + near) / (far - near), -2 * far * near / (far - near)]
-    return np.array([[scale, 0, 0, 0], [0, scale, 0, 0], depth, [0, 0, -1, 0]])
+    projection = np.array([[scale, 0, 0, 0], [0, scale, 0, 0], depth, [0, 0, -1, 0]])
+    return projection @ view, position
 
 
 def _backdrop(steps: int = 24) -> pyrender.Primitive:
@@ -214,5 +249,16 @@ def _backdrop(steps: int = 24) -> pyrender.Primitive:
     )
 
 
-def _texture(picture: np.ndarray) -> pyrender.Texture:
-    return pyrender.Texture(source=picture, source_channels="RGBA")
+def _material(batch: Batch, textures: list[np.ndarray]) -> pyrender.Material:
+    """Its kind chooses the branch of our shaders; the emissive texture, which both kinds have, is ours."""
+    texture = None
+    if batch.texture is not None:
+        texture = pyrender.Texture(source=textures[batch.texture], source_channels="RGBA")
+    kind = _GlossyMaterial if batch.glossy else pyrender.MetallicRoughnessMaterial
+    return kind(
+        alphaMode="BLEND" if batch.blended else "OPAQUE", doubleSided=batch.double_sided, emissiveTexture=texture
+    )
+
+
+class _GlossyMaterial(SpecularGlossinessMaterial):
+    glossinessFactor = 1.0  # pyrender's own property calls itself without end
