@@ -42,8 +42,9 @@ class Quantizer(nn.Module):
 
     def nearest(self, features: Tensor) -> Tensor:
         """features: (..., C) -> codes (...) int64."""
-        flat = features.reshape(-1, features.shape[-1])
-        distance = (self.codebook**2).sum(1) - 2 * flat @ self.codebook.T  # less |feature|^2, the same for every entry
+        flat = features.reshape(-1, features.shape[-1]).float()
+        with torch.autocast(flat.device.type, enabled=False):  # near entries differ in bits that bfloat16 hasn't
+            distance = (self.codebook**2).sum(1) - 2 * flat @ self.codebook.T  # less |feature|^2, the same for all
         return distance.argmin(1).view(features.shape[:-1])
 
     def lookup(self, codes: Tensor) -> Tensor:
@@ -52,6 +53,7 @@ class Quantizer(nn.Module):
 
     def forward(self, features: Tensor) -> Quantized:
         """features: (..., C). In training with a decay, the entries move too."""
+        features = features.float()
         if self.training and self.decay and not self.codebook.any():
             self._begin(features)
         codes = self.nearest(features)

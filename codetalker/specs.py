@@ -22,7 +22,7 @@ def face_regions(mouth_parts: int = 4, upper_parts: int = 4, upper_temperature: 
     )
 
 
-def open_autoencoder(regions: tuple[RegionSpec, ...] | None = None, width: int = 160) -> AutoencoderSpec:
+def open_autoencoder(regions: tuple[RegionSpec, ...] | None = None, width: int = 128) -> AutoencoderSpec:
     return AutoencoderSpec(
         motion_dim=MOTION_DIM,
         regions=regions or face_regions(),
@@ -45,10 +45,11 @@ def open_talker(speech_dim: int, styles: int, autoencoder: AutoencoderSpec | Non
         speech_per_frame=1,
         styles=styles,
         width=256,
-        layers=4,
+        layers=3,
         period=FPS,
         window=4 * FPS,
         context_blocks=3,
+        dropout=0.0,
     )
     return TalkerSpec(predictor, autoencoder or open_autoencoder(), code_loss="cross_entropy")
 
@@ -65,4 +66,5 @@ def open_faceformer(speech_dim: int, styles: int) -> PredictorSpec:
         period=FPS,
         window=4 * FPS,
         context_blocks=3,
+        dropout=0.0,
     )

@@ -51,7 +51,8 @@ class CodeQuery:
         """Squared distances to the entries less |feature|^2: (B, T, Q, C) -> (B, T, Q, K)."""
         batch, frames = features.shape[:2]
         rows = features.flatten(0, 1).transpose(0, 1)  # (Q, B * T, C)
-        distances = torch.baddbmm(self._norms[:, None], rows, self._entries, alpha=-2)
+        with torch.autocast(rows.device.type, enabled=False):  # near entries differ in bits that bfloat16 hasn't
+            distances = torch.baddbmm(self._norms[:, None], rows.float(), self._entries, alpha=-2)
         return distances.transpose(0, 1).unflatten(0, (batch, frames))
 
     def logits(self, features: Tensor) -> Tensor:

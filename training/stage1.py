@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from codetalker.head import load_head
 from torch import Tensor
 
 from codetalker.autoencoder import Autoencoder
+from codetalker.head import load_head
 from codetalker.specs import open_autoencoder
 
 from .geometry import FaceGeometry
@@ -23,9 +23,9 @@ from .motion_set import MotionSet
 class Stage1Config:
     """The run's numbers; about ten minutes on two cores."""
 
-    steps: int = 2_500
-    batch: int = 24
-    frames: int = 128
+    steps: int = 2_400
+    batch: int = 16
+    frames: int = 96
     learning_rate: float = 1e-3
     head: str = "alex"  # on whose vertices the motion is compared
     lips_weight: float = 2.0  # per mm
