@@ -148,12 +148,13 @@ def _assemble(name: str, primitives: list[Primitive], textures: list[np.ndarray]
         if primitive.texcoords is not None:
             texcoords[span] = primitive.texcoords
         for region, members in (primitive.extras.get("regions") or {}).items():
-            regions.setdefault(str(region), _region(name, region, members, span))
+            regions.setdefault(str(region), []).append(_region(name, region, members, span))
     speaking = {ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthFunnel"), ARKIT_NAMES.index("mouthPucker")}
     if not speaking & found:
         raise UserError(f"the head {name} has no ARKit face shapes (jawOpen, mouthPucker ...), so it can't speak")
     missing = [shape for column, shape in enumerate(ARKIT_NAMES) if column not in found]
     jaw = shapes[ARKIT_NAMES.index("jawOpen")]
+    regions = {region: np.concatenate(pieces) for region, pieces in regions.items()}
     regions = find_regions(vertices, shapes, [part.vertices for part in parts], known=regions)
     neck = find_neck(vertices, jaw)
     return Head(

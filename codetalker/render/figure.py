@@ -123,18 +123,18 @@ _PARTING = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthClose", "mouthRoll
 
 
 def _batches(head: Head) -> list[Batch]:
-    """What is drawn alike is drawn together: the skin before what it hides, the transparent last."""
+    """What is drawn alike is drawn together: hair, the skin that it hides, then what the skin hides, the transparent last."""
     groups: dict[tuple, list[Part]] = {}
     for part in head.parts:
         material = part.material
         double_sided = material.double_sided and not _is_closed(head.vertices, head.faces[part.faces])
         glossy = surface_of(part) in (Surface.EYE, Surface.WET)
-        groups.setdefault((material.blended, glossy, double_sided, material.texture), []).append(part)
+        groups.setdefault((material.blended, glossy, not double_sided, material.texture), []).append(part)
     batches = []
-    for (blended, glossy, double_sided, texture), parts in sorted(groups.items(), key=lambda item: item[0][:2]):
+    for (blended, glossy, single_sided, texture), parts in sorted(groups.items(), key=lambda item: item[0][:3]):
         vertices = np.concatenate([np.arange(part.vertices.start, part.vertices.stop) for part in parts])
         faces = np.concatenate([head.faces[part.faces] for part in parts])
-        batches.append(Batch(vertices, np.searchsorted(vertices, faces), double_sided, blended, glossy, texture))
+        batches.append(Batch(vertices, np.searchsorted(vertices, faces), not single_sided, blended, glossy, texture))
     return batches
 
 

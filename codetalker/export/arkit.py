@@ -1,0 +1,98 @@
+"""ARKit weights as the table that Apple's and Epic's Live Link Face app records: a row per frame."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..head import Head
+from ..motion import ARKIT_NAMES, Animation
+
+HEAD_COLUMNS = ["HeadYaw", "HeadPitch", "HeadRoll"]  # radians
+EYE_COLUMNS = ["LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll"]
+LOOK = 0.52  # radians, an eye turned by an eyeLook weight of 1
+MAX_BYTES = 64 * 2**20
+RATES = (30, 60, 120)  # frames a second, for tables too short to tell
+
+_TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+(?:\.\d+)?)")
+
+
+def write_arkit_csv(animation: Animation, head: Head | None, path: Path) -> None:
+    """Timecode (hours:minutes:seconds:frames), BlendShapeCount, the 52 weights, head and eyes in radians.
+
+    Angles have the signs of `Animation.head_rotation`; those of the eyes follow from the weights.
+    """
+    rate = max(1, round(animation.fps))
+    names = [name[0].upper() + name[1:] for name in ARKIT_NAMES]
+    angles = HEAD_COLUMNS + EYE_COLUMNS
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["Timecode", "BlendShapeCount", *names, *angles])
+        rows = zip(animation.weights, animation.head_rotation[:, [1, 0, 2]], _eyes(animation.weights))
+        for index, (weights, rotation, eyes) in enumerate(rows):
+            seconds, frame = divmod(index, rate)
+            timecode = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}.000"
+            values = [f"{value:.7f}" for value in (*weights, *rotation, *eyes)]
+            table.writerow([timecode, len(values), *values])
+
+
+def _eyes(weights: np.ndarray) -> np.ndarray:
+    """(T, 52) -> (T, 6) radians: yaw (to the head's left), pitch (down) and roll of the left eye, then of the right"""
+    look = {name: weights[:, index] for index, name in enumerate(ARKIT_NAMES) if name.startswith("eyeLook")}
+    still = np.zeros(len(weights), np.float32)
+    left = look["eyeLookOutLeft"] - look["eyeLookInLeft"], look["eyeLookDownLeft"] - look["eyeLookUpLeft"], still
+    right = look["eyeLookInRight"] - look["eyeLookOutRight"], look["eyeLookDownRight"] - look["eyeLookUpRight"], still
+    return LOOK * np.stack([*left, *right], 1)
+
+
+def read_arkit_csv(path: str | Path) -> Animation:
+    """Any order of columns, any spelling of capitals; shapes that lack a column are zero.
+
+    Frames are put on an even grid by their timecodes, so that dropped ones don't shift the rest.
+    Raises UserError for anything that is not such a table.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path.name} is larger than {MAX_BYTES // 2**20} MB")
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path.name} can't be read as an ARKit table: {error}") from error
+    columns = {name.strip().lower(): index for index, name in enumerate(rows[0])} if rows else {}
+    if "timecode" not in columns or "jawopen" not in columns:
+        raise UserError(f"{path.name} is no ARKit table: its first row names no Timecode or no JawOpen")
+    if len(rows) < 2:
+        raise UserError(f"{path.name} holds no frames")
+    wanted = [name.lower() for name in ARKIT_NAMES] + ["headpitch", "headyaw", "headroll"]
+    motion = np.zeros((len(rows) - 1, len(wanted)), np.float32)
+    timecodes = []
+    for number, row in enumerate(rows[1:]):
+        try:
+            for target, name in enumerate(wanted):
+                if name in columns:
+                    motion[number, target] = float(row[columns[name]])
+            timecodes.append(_TIMECODE.fullmatch(row[columns["timecode"]].strip()).groups())
+        except (ValueError, IndexError, AttributeError):
+            raise UserError(f"{path.name} is damaged in row {number + 2}") from None
+    if not np.isfinite(motion).all():
+        raise UserError(f"{path.name} holds numbers that are not finite")
+    seconds, fps = _seconds(np.array(timecodes, np.float64))
+    if seconds[-1] - seconds[0] > 3600:
+        raise UserError(f"{path.name} lasts longer than an hour")
+    even = np.arange(round((seconds[-1] - seconds[0]) * fps) + 1) / fps + seconds[0]
+    motion = np.stack([np.interp(even, seconds, column) for column in motion.T], 1)
+    return Animation.from_motion(motion, fps)
+
+
+def _seconds(timecodes: np.ndarray) -> tuple[np.ndarray, float]:
+    """(T, 4) hours, minutes, seconds, frames -> (T,) seconds, never falling, and the frames a second"""
+    whole = timecodes[:, :3] @ [3600.0, 60.0, 1.0]
+    counted = int(timecodes[:, 3].max()) + 1
+    saw_whole_second = np.ptp(whole) >= 2  # then its last frame tells the rate
+    rate = counted if saw_whole_second else next((rate for rate in RATES if rate >= counted), counted)
+    return np.maximum.accumulate(whole + timecodes[:, 3] / rate), float(rate)

@@ -1,0 +1,195 @@
+"""An animated GLB: the head with its shapes, their weights over time, and the head turning on its neck.
+
+The turn is a skin of two joints. Linear blend skinning by `Neck.share` is what `Head.deform` does, so that players show
+the same motion as our renderer.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from ..head import Head, Part
+from ..motion import ARKIT_NAMES, Animation
+
+_FLOAT, _UINT, _UBYTE = 5126, 5125, 5121
+_VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
+STILL = 1e-7  # metres: what a shape moves less is not written
+
+
+def write_glb(animation: Animation, head: Head, path: Path) -> None:
+    """Writes glTF 2.0, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, self-contained."""
+    builder = _Builder()
+    body, turning = (
+        builder.node({"name": "body"}),
+        builder.node({"name": "head", "translation": _list(head.neck.pivot)}),
+    )
+    builder.tree["nodes"][body]["children"] = [turning]
+    inverse = np.tile(np.eye(4, dtype=np.float32), (2, 1, 1))
+    inverse[1, 3, :3] = -head.neck.pivot  # matrices are stored by columns
+    binding = builder.accessor(inverse.reshape(2, 16), "MAT4")
+    builder.tree["skins"] = [{"joints": [body, turning], "inverseBindMatrices": binding, "skeleton": body}]
+    images = [builder.texture(picture) for picture in head.textures]
+    meshes = [builder.part(head, part, images) for part in head.parts]
+    builder.tree["scenes"] = [{"nodes": [body, *meshes]}]
+    builder.animate(animation, turning, meshes)
+    path.write_bytes(builder.pack())
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.binary = bytearray()
+        self.tree: dict = {
+            "asset": {"version": "2.0", "generator": "CodeTalker"},
+            "scene": 0,
+            **{name: [] for name in ("nodes", "meshes", "materials", "accessors", "bufferViews")},
+        }
+
+    def node(self, node: dict) -> int:
+        return self._add("nodes", node)
+
+    def part(self, head: Head, part: Part, images: list[int]) -> int:
+        """A mesh and its node, bound to the skin."""
+        span, material = part.vertices, part.material
+        share = head.neck.share[span]
+        weights = np.stack([1.0 - share, share, 0 * share, 0 * share], 1)
+        joints = np.zeros((len(share), 4), np.uint8)
+        joints[:, 1] = share > 0  # an unused joint must be 0
+        attributes = {
+            "POSITION": self.accessor(head.vertices[span], "VEC3", _VERTEX_BUFFER, bounds=True),
+            "NORMAL": self.accessor(_normals(head, part), "VEC3", _VERTEX_BUFFER),
+            "COLOR_0": self.accessor(head.colours[span], "VEC4", _VERTEX_BUFFER),
+            "JOINTS_0": self.accessor(joints, "VEC4", _VERTEX_BUFFER),
+            "WEIGHTS_0": self.accessor(weights.astype(np.float32), "VEC4", _VERTEX_BUFFER),
+        }
+        surface: dict = {"metallicFactor": 0.0, "roughnessFactor": material.roughness}
+        if material.texture is not None:
+            attributes["TEXCOORD_0"] = self.accessor(head.texcoords[span], "VEC2", _VERTEX_BUFFER)
+            surface["baseColorTexture"] = {"index": images[material.texture]}
+        faces = (head.faces[part.faces] - span.start).astype(np.uint32).reshape(-1, 1)
+        primitive = {
+            "attributes": attributes,
+            "indices": self.accessor(faces, "SCALAR", _INDEX_BUFFER),
+            "material": self._add(
+                "materials",
+                {
+                    "name": material.name or part.name,
+                    "pbrMetallicRoughness": surface,
+                    "doubleSided": material.double_sided,
+                    "alphaMode": "BLEND" if material.blended else "OPAQUE",
+                },
+            ),
+            "targets": [{"POSITION": self._offsets(shape[span])} for shape in head.shapes],
+        }
+        regions = {
+            name: [int(vertex) - span.start for vertex in members if span.start <= vertex < span.stop]
+            for name, members in head.regions.items()
+        }
+        extras = {"targetNames": ARKIT_NAMES, "regions": {name: inside for name, inside in regions.items() if inside}}
+        weights_at_rest = [0.0] * len(ARKIT_NAMES)
+        mesh = {"name": part.name, "primitives": [primitive], "weights": weights_at_rest, "extras": extras}
+        return self.node({"name": part.name, "mesh": self._add("meshes", mesh), "skin": 0})
+
+    def animate(self, animation: Animation, turning: int, meshes: list[int]) -> None:
+        times = np.arange(len(animation), dtype=np.float32)[:, None] / np.float32(animation.fps)
+        clock = self.accessor(times, "SCALAR", bounds=True)
+        turns = self.accessor(quaternions(animation.head_rotation), "VEC4")
+        weights = self.accessor(animation.weights.astype(np.float32).reshape(-1, 1), "SCALAR")
+        channels = [{"sampler": 0, "target": {"node": turning, "path": "rotation"}}]
+        channels += [{"sampler": 1, "target": {"node": mesh, "path": "weights"}} for mesh in meshes]
+        samplers = [{"input": clock, "output": output, "interpolation": "LINEAR"} for output in (turns, weights)]
+        self.tree["animations"] = [{"name": "speech", "channels": channels, "samplers": samplers}]
+
+    def texture(self, picture: np.ndarray) -> int:
+        from PIL import Image
+
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        self.tree.setdefault("images", [])
+        self.tree.setdefault("textures", [])
+        image = self._add("images", {"bufferView": self._view(file.getvalue()), "mimeType": "image/png"})
+        return self._add("textures", {"source": image})
+
+    def accessor(self, values: np.ndarray, kind: str, target: int | None = None, bounds: bool = False) -> int:
+        """values: (count, width) float32, uint32 or uint8"""
+        component = {"f": _FLOAT, "u": _UINT}[values.dtype.kind] if values.dtype.itemsize == 4 else _UBYTE
+        view = self._view(values.tobytes(), target)
+        accessor = {"bufferView": view, "componentType": component, "count": len(values), "type": kind}
+        if bounds:
+            accessor |= {"min": _list(values.min(0)), "max": _list(values.max(0))}
+        return self._add("accessors", accessor)
+
+    def _offsets(self, offsets: np.ndarray) -> int:
+        """(V, 3) float32 of one shape; most move few vertices, or none, and say so in few bytes"""
+        moving = np.flatnonzero(np.abs(offsets).max(1) > STILL)
+        if len(moving) > 0.6 * len(offsets):
+            return self.accessor(offsets, "VEC3", _VERTEX_BUFFER, bounds=True)
+        low, high = offsets[moving].min(0, initial=0.0), offsets[moving].max(0, initial=0.0)
+        accessor = {
+            "componentType": _FLOAT,
+            "count": len(offsets),
+            "type": "VEC3",
+            "min": _list(low),
+            "max": _list(high),
+        }
+        if len(moving):
+            indices = {"bufferView": self._view(moving.astype("<u4").tobytes()), "componentType": _UINT}
+            values = {"bufferView": self._view(offsets[moving].tobytes())}
+            accessor["sparse"] = {"count": len(moving), "indices": indices, "values": values}
+        return self._add("accessors", accessor)
+
+    def _view(self, data: bytes, target: int | None = None) -> int:
+        view = {"buffer": 0, "byteOffset": len(self.binary), "byteLength": len(data)}
+        if target:
+            view["target"] = target
+        self.binary += data + bytes(-len(data) % 4)
+        return self._add("bufferViews", view)
+
+    def _add(self, kind: str, entry: dict) -> int:
+        self.tree[kind].append(entry)
+        return len(self.tree[kind]) - 1
+
+    def pack(self) -> bytes:
+        self.tree["buffers"] = [{"byteLength": len(self.binary)}]
+        text = json.dumps(self.tree, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 4)
+        length = 12 + 8 + len(text) + 8 + len(self.binary)
+        return b"".join(
+            [
+                struct.pack("<4sII", b"glTF", 2, length),
+                struct.pack("<I4s", len(text), b"JSON") + text,
+                struct.pack("<I4s", len(self.binary), b"BIN\0") + bytes(self.binary),
+            ]
+        )
+
+
+def quaternions(head_rotation: np.ndarray) -> np.ndarray:
+    """(T, 3) pitch, yaw, roll in radians -> (T, 4) float32 x y z w: roll first, then pitch, then yaw, as Head.deform"""
+    half = 0.5 * np.asarray(head_rotation, np.float64)
+    (cx, cy, cz), (sx, sy, sz) = np.cos(half).T, np.sin(half).T
+    x = cy * sx * cz + sy * cx * sz
+    y = sy * cx * cz - cy * sx * sz
+    z = cy * cx * sz - sy * sx * cz
+    w = cy * cx * cz + sy * sx * sz
+    return np.stack([x, y, z, w], 1).astype(np.float32)
+
+
+def _normals(head: Head, part: Part) -> np.ndarray:
+    """(V, 3) of a part at rest"""
+    faces = head.faces[part.faces]
+    corners = head.vertices[faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(head.vertices)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], across)
+    normals = normals[part.vertices]
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.where(lengths > 1e-12, normals / np.maximum(lengths, 1e-12), [0.0, 1.0, 0.0]).astype(np.float32)
+
+
+def _list(values: np.ndarray) -> list[float]:
+    return [float(value) for value in values]
