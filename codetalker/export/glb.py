@@ -24,11 +24,8 @@ STILL = 1e-7  # metres: what a shape moves less is not written
 def write_glb(animation: Animation, head: Head, path: Path) -> None:
     """Writes glTF 2.0, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, self-contained."""
     builder = _Builder()
-    body, turning = (
-        builder.node({"name": "body"}),
-        builder.node({"name": "head", "translation": _list(head.neck.pivot)}),
-    )
-    builder.tree["nodes"][body]["children"] = [turning]
+    turning = builder.node({"name": "head", "translation": _list(head.neck.pivot)})
+    body = builder.node({"name": "body", "children": [turning]})
     inverse = np.tile(np.eye(4, dtype=np.float32), (2, 1, 1))
     inverse[1, 3, :3] = -head.neck.pivot  # matrices are stored by columns
     binding = builder.accessor(inverse.reshape(2, 16), "MAT4")
@@ -129,13 +126,8 @@ class _Builder:
         if len(moving) > 0.6 * len(offsets):
             return self.accessor(offsets, "VEC3", _VERTEX_BUFFER, bounds=True)
         low, high = offsets[moving].min(0, initial=0.0), offsets[moving].max(0, initial=0.0)
-        accessor = {
-            "componentType": _FLOAT,
-            "count": len(offsets),
-            "type": "VEC3",
-            "min": _list(low),
-            "max": _list(high),
-        }
+        accessor = {"componentType": _FLOAT, "count": len(offsets), "type": "VEC3"}
+        accessor |= {"min": _list(low), "max": _list(high)}
         if len(moving):
             indices = {"bufferView": self._view(moving.astype("<u4").tobytes()), "componentType": _UINT}
             values = {"bufferView": self._view(offsets[moving].tobytes())}

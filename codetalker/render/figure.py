@@ -123,7 +123,7 @@ _PARTING = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthClose", "mouthRoll
 
 
 def _batches(head: Head) -> list[Batch]:
-    """What is drawn alike is drawn together: hair, the skin that it hides, then what the skin hides, the transparent last."""
+    """What is drawn alike is drawn together: hair, the skin under it, what the skin hides; the transparent last."""
     groups: dict[tuple, list[Part]] = {}
     for part in head.parts:
         material = part.material
