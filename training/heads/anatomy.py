@@ -58,10 +58,12 @@ OWN = [
     (31, 35, 88), (20, 34, 91), (42, 35, 85), (31, 8, 98), (45, 8, 93), (22, -8, 104), (34, -12, 100),
     (20, -18, 109), (12, -18, 113.5), (30, -26, 103), (30, -36, 102), (26, -48, 103), (14, -52, 108), (10, -72, 106),
     (14, -76, 100), (24, -73, 91), (9, -80, 93), (18, -80, 80), (21, -80, 65), (28, -80, 50), (37, -78, 37),
-    (46, -68, 18), (66, -25, 18), (66, -12, 8),
+    (42, -62, 12), (63, -24, 14), (65, -8, 4),
     (0, -80, 45), (0, -72, 10), (0, -55, -30), (0, -35, -48), (44, -52, 0), (35, -35, -30),
     (54, -30, -5), (50, -22, -28),
 ]  # fmt: skip
+
+SLIM = {-60: 0.92, -40: 0.93, -15: 0.96, 10: 0.985}  # of the measured width: a slimmer jaw than the average
 
 NECK_OUTLINES = {
     -165: [(0, 36), (30, 30), (60, 16), (90, 6), (122, -8), (128, -30), (118, -55), (92, -76), (60, -88), (30, -94),
@@ -102,7 +104,7 @@ STROKES = [
     ([(42, 12, 93), (55, 14, 84), (66, 18, 66)], 2.5, 12.0),  # cheekbone
     ([(0, -50, 111), (14, -50, 107)], -1.4, 5.0),  # under the lower lip
     ([(13, 30, 93), (12, 24, 95)], -1.5, 6.0),  # beside the bridge
-    ([(20, -70, 96), (42, -60, 72), (58, -42, 48), (66, -22, 22)], 2.2, 9.0),  # jaw
+    ([(20, -70, 96), (42, -60, 72), (58, -42, 48), (66, -22, 22)], 1.4, 8.0),  # jaw
     ([(60, -20, -8), (42, -70, 22), (16, -122, 42)], 2.0, 8.0),  # sternomastoid
     ([(7.2, -8.6, 119), (6.2, -7.0, 114)], -3.2, 2.6),  # nostril
 ]
@@ -111,9 +113,9 @@ STROKES = [
 def head_points() -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) points on the head without nose and neck, and (N,) how loosely each one binds."""
     rows = [((0, y, z), 4.0) for y, z in MIDLINE]
-    rows += [((x, y, z), 25.0) for y, outline in OUTLINES.items() for x, z in outline]
+    rows += [((x * SLIM.get(y, 1.0), y, z), 25.0) for y, outline in OUTLINES.items() for x, z in outline]
     rows += [(tuple(point), 40.0) for point in OWN]
-    skip = set(range(27, 36)) | set(range(36, 48)) | set(range(60, 68)) | {0, 16}
+    skip = {10, 11, 12, 13} | set(range(27, 36)) | set(range(36, 48)) | set(range(60, 68)) | {0, 16}
     rows += [(tuple(p), 12.0) for i, p in enumerate(LANDMARKS) if i not in skip and p[0] >= 0]
     points, smoothing = zip(*rows, strict=True)
     return np.array(points, float), np.array(smoothing)

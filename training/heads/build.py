@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import colour, eyes, hair, mouth, rings
+from . import brows, colour, ears, eyes, hair, mouth, rings, shirt
 from .field import build_field
 from .parts import Material, Part, joined
 from .shapes import skin_shapes
@@ -41,12 +41,14 @@ def build_head() -> list[Part]:
     field = build_field()
     skin = build_skin(field)
     shapes = skin_shapes(skin)
-    face = Part("skin", SKIN, skin.vertices, skin.faces, colour.skin_colours(skin), shapes, regions(skin))
+    colours = colour.skin_colours(skin)
+    face = Part("skin", SKIN, skin.vertices, skin.faces, colours, shapes, regions(skin))
     return [
-        face,
+        joined("skin", [face, *(ears.ear(side, SKIN, colour.BASE) for side in (1, -1))]),
         joined("eyes", [part(side) for part in (eyes.eyeball, eyes.caruncle) for side in (1, -1)]),
         *mouth.teeth(),
         joined("mouth", [*mouth.gums(), mouth.tongue()]),
-        hair.cap(skin, shapes),
-        hair.brows(skin, shapes),
+        hair.hair(field),
+        joined("brows", [brows.brows(skin, shapes), brows.lashes(skin, shapes)]),
+        shirt.shirt(field),
     ]

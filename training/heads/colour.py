@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from . import rings
+from .brows import BROW_LINE
 from .field import polyline_distance
-from .hair import BROW_LINE, BROWN, hairline
+from .hair import BROWN, hairline
 from .template import Skin
 
 BASE = np.array([0.845, 0.655, 0.560])
 LIP = np.array([0.725, 0.430, 0.405])
 INNER_LIP = np.array([0.60, 0.30, 0.29])
-BAG = np.array([0.40, 0.16, 0.16])
+BAG = np.array([0.66, 0.33, 0.32])
 # (centre, radius, colour, share), mm; the left side, mirrored
 TINTS = [
     ((46, 2, 92), 22.0, (0.85, 0.53, 0.46), 0.42),  # cheek
@@ -33,10 +34,10 @@ def skin_colours(skin: Skin, seed: int = 5) -> np.ndarray:
     for centre, radius, tint, share in TINTS:
         colour = _mixed(colour, tint, share * np.exp(-(((v - centre) ** 2).sum(1)) / radius**2))
     line = np.array([(x, y, 0.0) for x, y in BROW_LINE])
-    flat = v * [1, 1, 0] - [0, 2.0, 0]
-    brow = np.exp(-((polyline_distance(flat, line) / 3.2) ** 2)) * (v[:, 2] > 60)
-    colour = _mixed(colour, BROWN * 1.6, 0.42 * brow)
-    colour = _mixed(colour, BROWN * 1.1, 0.85 * np.clip(hairline(v) / 5.0 + 0.4, 0.0, 1.0))
+    flat = v * [1, 1, 0] - [0, 0.5, 0]
+    brow = np.exp(-((polyline_distance(flat, line) / 3.4) ** 2)) * (v[:, 2] > 60)
+    colour = _mixed(colour, BROWN * 1.9, 0.13 * brow)
+    colour = _mixed(colour, BROWN * 1.1, 0.85 * np.clip(hairline(v) / 9.0, 0.0, 1.0))
     nostril = np.linalg.norm((v - [6.9, -8.6, 117.0]) / [2.9, 2.2, 4.4], axis=1)
     colour = _mixed(colour, (0.20, 0.09, 0.08), 0.92 * np.clip(1.5 - nostril, 0.0, 1.0))
     _lips(skin, colour)
@@ -66,7 +67,7 @@ def _lips(skin: Skin, colour: np.ndarray) -> None:
                 colour[ring] = 0.62 * LIP + 0.38 * BASE
         elif loop == border + 1:
             colour[ring] = 0.16 * LIP + 0.84 * colour[ring]
-    colour[len(skin.mouth[0].ravel()) + len(skin.eye[0].ravel())] = BAG * 0.3  # the throat
+    colour[len(skin.mouth[0].ravel()) + len(skin.eye[0].ravel())] = BAG * 0.35  # the throat
 
 
 def _lids(skin: Skin, colour: np.ndarray) -> None:

@@ -17,13 +17,13 @@ EYE = Material("eye", 0.08)
 
 def eyeball(side: int) -> Part:
     """side: 1 the head's left, -1 its right. Rings run from the middle of the pupil backwards."""
-    rings = np.array([0.0, 1.1, 1.9, 2.1, 2.3, 3.0, 3.8, 4.6, 5.3, 5.7, 6.1, 6.6, 7.6, 9.0, 10.6, 12.0, 12.89])
-    columns = 36
+    rings = np.array([0.0, 1.2, 1.95, 2.25, 3.0, 3.9, 4.8, 5.5, 5.9, 6.3, 7.4, 9.0, 10.8, 12.2, 12.89])
+    columns = 28
     around = 2 * np.pi * np.arange(columns) / columns
     z = np.sqrt(np.maximum(anatomy.EYE_RADIUS**2 - rings**2, 0.0))
     z += CORNEA_BULGE * np.clip(1 - (rings / 6.3) ** 2, 0.0, 1.0)
-    rings = np.append(rings, [11.0, 6.0])  # the back, never seen
-    z = np.append(z, [-6.0, -11.0])
+    rings = np.append(rings, 9.0)  # the back, never seen
+    z = np.append(z, -9.0)
     points = np.stack(
         [rings[:, None] * np.cos(around), rings[:, None] * np.sin(around), np.tile(z[:, None], columns)], -1
     )

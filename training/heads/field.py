@@ -7,6 +7,7 @@ the shoulders; the nose and the lids are solids joined to it by a smooth minimum
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
@@ -38,7 +39,7 @@ def ellipsoid(p: np.ndarray, centre: tuple, radii: tuple) -> np.ndarray:
 
 def polyline_distance(p: np.ndarray, points: np.ndarray) -> np.ndarray:
     best = np.full(len(p), np.inf)
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         t = np.clip((p - a) @ (b - a) / max((b - a) @ (b - a), 1e-9), 0.0, 1.0)
         best = np.minimum(best, np.linalg.norm(p - a - t[:, None] * (b - a), axis=1))
     return best
@@ -105,19 +106,15 @@ class Field:
 
     def cast(self, origin: np.ndarray, direction: np.ndarray, far: float = 210.0) -> np.ndarray:
         """The outermost zero along each ray; origin, direction: (N, 3) -> (N, 3)."""
-        samples = np.linspace(far, 5.0, 83)
-        outside = np.full(len(origin), far)
-        inside = np.full(len(origin), 5.0)
-        found = np.zeros(len(origin), bool)
-        for t in samples:
-            todo = np.flatnonzero(~found)
-            if not len(todo):
-                break
-            negative = self(origin[todo] + t * direction[todo]) < 0
-            inside[todo[negative]] = t
-            found[todo[negative]] = True
-            outside[todo[~negative]] = t
-        for _ in range(14):
+        outside, inside = np.full(len(origin), far), np.full(len(origin), far)
+        todo = np.arange(len(origin))
+        while len(todo):
+            value = self(origin[todo] + inside[todo, None] * direction[todo])
+            todo, value = todo[value > 0], value[value > 0]
+            outside[todo] = inside[todo]
+            inside[todo] -= np.maximum(0.5 * value, 2.5)  # the field grows at most twice as fast as the distance
+            todo = todo[inside[todo] > 0]
+        for _ in range(11):
             middle = 0.5 * (inside + outside)
             negative = self(origin + middle[:, None] * direction) < 0
             inside = np.where(negative, middle, inside)

@@ -1,21 +1,28 @@
-"""Hair, brows and lashes: meshes of their own that sit on the skin and follow it."""
+"""Short hair combed from the crown: locks that run along rays from the whorl to the hairline."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from . import rings
-from .parts import Material, Part
-from .template import Skin, neighbours
+from . import anatomy
+from .field import Field
+from .parts import Material, Part, grid_faces
 
 HAIR = Material("hair", 0.55, double_sided=True)
-BROWN = np.array([0.235, 0.150, 0.095])
-BROW_LINE = [(12.5, 52.5), (17.0, 54.6), (24.0, 56.8), (33.0, 58.4), (42.0, 57.6), (49.5, 54.0), (54.5, 49.6)]
-BROW_HALF_WIDTH = [2.6, 3.0, 3.0, 2.7, 2.1, 1.5, 0.7]
+BROWN = np.array([0.250, 0.165, 0.105])
+WHORL = np.array([6.0, 138.0, -38.0])  # mm
+COLUMNS = 112
+ROWS = np.array([0.0, 0.08, 0.19, 0.31, 0.44, 0.57, 0.69, 0.80, 0.89, 0.95, 0.985, 1.0])
+LOCKS = 31
+
+# The outline seen from the side: z, and the lowest y of the hair there: nape, behind the ear, over it, the sideburn,
+# the temple, the forehead.
+OUTLINE_Z = [-120.0, -62.0, -46.0, -30.0, -22.0, -15.0, 10.0, 15.0, 19.0, 25.0, 30.0, 46.0, 60.0, 72.0, 82.0, 110.0]
+OUTLINE_Y = [-36.0, -36.0, -30.0, -8.0, 22.0, 44.0, 53.0, 44.0, 26.0, 26.0, 44.0, 65.0, 78.0, 89.0, 95.0, 108.0]
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals, weighted by the faces' areas."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     normal = np.cross(b - a, c - a)
     total = np.zeros_like(vertices)
@@ -25,96 +32,58 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def hairline(v: np.ndarray) -> np.ndarray:
-    """(V,) millimetres inside the hair's outline, negative on bare skin; v: (V, 3)."""
-    x, y, z = np.abs(v[:, 0]), v[:, 1], v[:, 2]
-    # Seen from the side: the forehead's line, the temple, the sideburn before the ear, over the ear, down to the nape.
-    front_z = [-120.0, -70.0, -40.0, -18.0, -12.0, 6.0, 12.0, 22.0, 26.0, 34.0, 48.0, 62.0, 74.0, 84.0, 110.0]
-    lowest = [-34.0, -34.0, -28.0, -5.0, 30.0, 45.0, 8.0, 8.0, 20.0, 46.0, 62.0, 76.0, 88.0, 95.0, 108.0]
-    return y - np.interp(z, front_z, lowest) + 0.05 * np.maximum(30.0 - x, 0.0)
+    """(V,) millimetres above the hair's outline, negative on bare skin; v: (V, 3)."""
+    return v[:, 1] - np.interp(v[:, 2], OUTLINE_Z, OUTLINE_Y)
 
 
-def cap(skin: Skin, shapes: dict[str, np.ndarray]) -> Part:
-    """The scalp's faces, lifted off by the hair's thickness."""
-    v = skin.vertices
-    inside = hairline(v)
-    chosen = (inside[skin.faces] > 0).all(1)
-    used = np.unique(skin.faces[chosen])
-    new = np.full(len(v), -1)
-    new[used] = np.arange(len(used))
-    faces = new[skin.faces[chosen]]
-    normal = vertex_normals(v, skin.faces)[used]
-    depth = 8.5 * (1 - np.exp(-np.maximum(inside[used], 0.0) / 9.0))
-    azimuth = np.arctan2(v[used, 0], v[used, 2] - 10.0)
-    strands = np.sin(23 * azimuth) + 0.6 * np.sin(41 * azimuth + 1.3)
-    lifted = v[used] + normal * (depth * (1 + 0.06 * strands))[:, None]
-    average = neighbours(faces, len(used))
-    for _ in range(2):
-        lifted = 0.5 * lifted + 0.5 * (average @ lifted)
-    colours = BROWN * (1 + 0.16 * strands)[:, None]
-    moved = {k: s[used] for k, s in shapes.items() if np.abs(s[used]).max() > 0.05}
-    return Part("hair", HAIR, lifted, faces, np.clip(colours, 0, 1), moved)
-
-
-def brows(skin: Skin, shapes: dict[str, np.ndarray], seed: int = 3) -> Part:
-    """Short tapered hairs along both brows."""
+def hair(field: Field, seed: int = 11) -> Part:
+    """One closed sheet over the scalp whose relief makes the locks."""
     rng = np.random.default_rng(seed)
-    line = np.asarray(BROW_LINE)
-    roots, tips, widths = [], [], []
-    for i in range(150):
-        t = rng.uniform(0.0, 1.0)
-        at = t * (len(line) - 1)
-        x, y = (np.interp(at, np.arange(len(line)), line[:, k]) for k in (0, 1))
-        half = np.interp(at, np.arange(len(line)), BROW_HALF_WIDTH)
-        across = rng.uniform(-1.0, 1.0)
-        angle = np.radians(75.0 - 70.0 * min(1.0, t * 2.2) - 22.0 * t - 18.0 * across * t)
-        length = (5.2 - 1.8 * t) * rng.uniform(0.8, 1.1)
-        roots.append((x - 1.5 * np.cos(angle), y + across * half))
-        tips.append((x - 1.5 * np.cos(angle) + length * np.cos(angle), y + across * half + length * np.sin(angle)))
-        widths.append(rng.uniform(0.45, 0.7))
-    roots, tips = np.array(roots), np.array(tips)
-    side = np.column_stack([-(tips - roots)[:, 1], (tips - roots)[:, 0]])
-    side = side / np.linalg.norm(side, axis=1, keepdims=True) * np.array(widths)[:, None]
-    flat = np.stack([roots + 0.5 * side, roots - 0.5 * side, 0.55 * (roots + tips) - 0.45 * side, tips,
-                     0.55 * (roots + tips) + 0.45 * side], axis=1).reshape(-1, 2)  # fmt: skip
-    flat[:, 0] = np.maximum(flat[:, 0], 4.0)
-    faces = []
-    for h in range(len(roots)):
-        o = 5 * h
-        faces += [(o, o + 1, o + 2), (o, o + 2, o + 4), (o + 4, o + 2, o + 3)]
-    return _worn(skin, shapes, flat, np.array(faces), BROWN * 0.85, "brows", 0.45)
+    whorl = WHORL - anatomy.CENTRE
+    whorl /= np.linalg.norm(whorl)
+    ahead = np.array([0.0, 0.0, 1.0]) - whorl[2] * whorl
+    ahead /= np.linalg.norm(ahead)
+    left = np.cross(whorl, -ahead)
+    around = 2 * np.pi * np.arange(COLUMNS) / COLUMNS  # 0 to the front, a quarter to the head's left
+    around -= 0.55 * np.sin(around)  # closer together at the fringe, which is furthest from the whorl
 
+    def scalp(share: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+        away = np.cos(azimuth)[:, None] * ahead + np.sin(azimuth)[:, None] * left
+        direction = np.cos(share)[:, None] * whorl + np.sin(share)[:, None] * away
+        return field.cast(np.tile(anatomy.CENTRE, (len(azimuth), 1)), direction)
 
-def _worn(
-    skin: Skin, shapes: dict[str, np.ndarray], flat: np.ndarray, faces: np.ndarray, colour: np.ndarray, name: str, lift
-) -> Part:
-    """Puts (N, 2) points of the left side onto the skin seen from the front, and mirrors them."""
-    v = skin.vertices
-    front = np.flatnonzero((v[:, 2] > 40) & (v[:, 0] > -5))
-    loops = skin.mouth[:, : rings.MOUTH_BORDER].ravel()
-    front = np.setdiff1d(front, loops)
-    distance, near = cKDTree(v[front][:, :2]).query(flat, k=6)
-    weight = 1.0 / (distance + 0.3) ** 2
-    weight /= weight.sum(1, keepdims=True)
-    near = front[near]
-    normal = vertex_normals(v, skin.faces)
-    # Tangent planes of the neighbours, blended: smoother than the triangles themselves.
-    offset = flat[:, None] - v[near][..., :2]
-    n = normal[near]
-    z = v[near][..., 2] - (n[..., 0] * offset[..., 0] + n[..., 1] * offset[..., 1]) / np.maximum(n[..., 2], 0.3)
-    points = np.column_stack([flat, (weight * z).sum(1)]) + lift * (weight[..., None] * n).sum(1)
-    moved = {}
-    for key, s in shapes.items():
-        left = (weight[..., None] * s[near]).sum(1)
-        right = (weight[..., None] * s[skin.mirror[near]]).sum(1)
-        both = np.vstack([left, right])
-        if np.abs(both).max() > 0.05:
-            moved[key] = both
-    count = len(flat)
-    return Part(
-        name,
-        HAIR,
-        np.vstack([points, points * [-1, 1, 1]]),
-        np.vstack([faces, faces[:, ::-1] + count]),
-        np.tile(colour, (2 * count, 1)),
-        moved,
-    )
+    steps = np.linspace(0.6, 2.3, 52)
+    inside = np.array([hairline(scalp(np.full(COLUMNS, s), around)) for s in steps])
+    reach = steps[np.argmax(inside < 0, axis=0)]
+    reach = 0.5 * reach + 0.25 * (np.roll(reach, 1) + np.roll(reach, -1))
+    reach = 0.5 * reach + 0.25 * (np.roll(reach, 1) + np.roll(reach, -1))
+
+    lock = LOCKS * around / (2 * np.pi) + 0.9 * np.sin(3 * around + 0.7) + 0.5 * np.sin(7 * around)
+    phase = lock - np.floor(lock)
+    number = np.floor(lock).astype(int) % LOCKS
+    height = rng.uniform(0.6, 1.3, LOCKS)[number]
+    length = rng.uniform(-0.018, 0.018, LOCKS)[number]
+    tone = rng.uniform(-0.12, 0.14, LOCKS)[number]
+    crest = np.sin(np.pi * phase) ** 0.8  # across a lock, 0 at its edges
+    fine = np.sin(2 * np.pi * 3.0 * lock + 1.0)
+
+    front = np.clip(np.cos(around), 0.0, 1.0) ** 1.5
+    sides = np.abs(np.sin(around))
+    points, colours = [], []
+    for s in ROWS:
+        end = reach * (1 + (length + 0.020 * (crest - 0.5)) * s**3)
+        sweep = 0.30 * s * s * front  # the fringe is combed to one side
+        at = scalp(np.maximum(end * s, 0.004), around + sweep)
+        body = 9.5 + 5.0 * front * s - 4.5 * sides * s
+        tip = np.sqrt(np.clip((1.0 - s) / 0.22, 0.0, 1.0))
+        relief = height * (2.3 * crest - 1.1) * min(1.0, 3.0 * s) + 0.25 * fine * min(1.0, 4 * s)
+        lift = 0.4 + (body + relief) * (0.10 + 0.90 * tip) * (s < 1.0)
+        away = at - anatomy.CENTRE
+        points.append(at + away / np.linalg.norm(away, axis=1, keepdims=True) * lift[:, None])
+        light = 1.0 + tone + 0.20 * (crest - 0.6) * min(1.0, 3 * s) + 0.07 * fine - 0.15 * (1 - tip)
+        colours.append(BROWN * light[:, None])
+    vertices = np.vstack(points)
+    faces = grid_faces(len(ROWS), COLUMNS, closed=True)
+    if vertex_normals(vertices, faces)[4 * COLUMNS] @ (vertices[4 * COLUMNS] - anatomy.CENTRE) < 0:
+        faces = faces[:, ::-1]
+    return Part("hair", HAIR, vertices, faces, np.clip(np.vstack(colours), 0.0, 1.0))

@@ -8,12 +8,13 @@ from .parts import Material, Part, grid_faces, joined, turned
 
 HINGE = np.array([0.0, 8.0, 12.0])  # of the jaw, mm
 JAW_DEGREES = 20.5
+TONGUE_JAW = 0.42  # how far the jaw opens to let the tongue out
 TEETH = Material("teeth", 0.22)
 GUM = Material("mouth", 0.35)
-UPPER_EDGE = -35.2  # y of the upper teeth's edges
+UPPER_EDGE = -36.0  # y of the upper teeth's edges
 # widths in mm from the middle outwards, and heights
-UPPER_TEETH = [(8.4, 10.2), (6.6, 9.2), (7.6, 10.0), (7.0, 8.4), (6.8, 8.0), (9.5, 7.4)]
-LOWER_TEETH = [(5.4, 8.6), (5.8, 8.6), (6.8, 9.4), (7.0, 8.4), (7.0, 8.0), (10.0, 7.4)]
+UPPER_TEETH = [(8.4, 10.2), (6.6, 9.2), (7.6, 10.0), (7.0, 8.4), (7.4, 8.0)]
+LOWER_TEETH = [(5.4, 8.6), (5.8, 8.6), (6.8, 9.4), (7.0, 8.4), (8.0, 8.0)]
 
 
 def jaw_motion(vertices: np.ndarray, share: float = 1.0) -> dict[str, np.ndarray]:
@@ -21,10 +22,10 @@ def jaw_motion(vertices: np.ndarray, share: float = 1.0) -> dict[str, np.ndarray
     still = np.zeros_like(vertices)
     return {
         "jawOpen": turned(vertices, HINGE, JAW_DEGREES * share, "x") - vertices,
-        "jawLeft": still + [8.0, 0.0, 0.0],
-        "jawRight": still + [-8.0, 0.0, 0.0],
-        "jawForward": still + [0.0, -1.0, 8.0],
-        "tongueOut": turned(vertices, HINGE, JAW_DEGREES * 0.25, "x") - vertices,
+        "jawLeft": still + np.array([8.0, 0.0, 0.0]),
+        "jawRight": still - np.array([8.0, 0.0, 0.0]),
+        "jawForward": still + np.array([0.0, -1.0, 8.0]),
+        "tongueOut": turned(vertices, HINGE, JAW_DEGREES * TONGUE_JAW, "x") - vertices,
     }
 
 
@@ -41,12 +42,12 @@ def _arch(width: float, depth: float, front: float, at: np.ndarray) -> tuple[np.
 
 def _tooth(centre: np.ndarray, normal: np.ndarray, width: float, height: float, up: float, edge: float) -> Part:
     """A superellipsoid with a flat edge; up: 1 if it grows upwards from its edge."""
-    rows, columns = 7, 10
+    rows, columns = 6, 8
     v = np.linspace(-1.0, 1.0, rows)[:, None]
     around = 2 * np.pi * np.arange(columns) / columns
-    taper = (1 - np.abs(v) ** 4 * 0.75) ** 0.5 * (1.0 + 0.08 * -v)
+    taper = (1 - np.abs(v) ** 8 * 0.6) ** 0.5 * (1.0 - 0.06 * v)
     c, s = np.cos(around), np.sin(around)
-    across = np.sign(c) * np.abs(c) ** 0.6 * taper * width * 0.49
+    across = np.sign(c) * np.abs(c) ** 0.5 * taper * width * 0.5
     out = np.sign(s) * np.abs(s) ** 0.7 * taper * np.where(v < 0, 1.5 + 1.4 * (v + 1), 2.9)
     tangent = np.array([normal[1], -normal[0]])
     y = edge + up * (v + 1) * height * 0.5 + 0 * around
@@ -58,7 +59,7 @@ def _tooth(centre: np.ndarray, normal: np.ndarray, width: float, height: float, 
     faces = np.vstack([faces, cap[:, ::-1]])
     faces = faces if up < 0 else faces[:, ::-1]
     shade = np.clip(0.98 - 0.10 * (v > 0.4) + 0 * around, 0, 1)
-    colours = shade[..., None] * np.array([0.93, 0.90, 0.83])
+    colours = shade[..., None] * np.array([0.97, 0.945, 0.89])
     return Part("tooth", TEETH, points.reshape(-1, 3), faces, colours.reshape(-1, 3))
 
 
@@ -76,7 +77,7 @@ def _row(table: list, width: float, depth: float, front: float, edge: float, up:
 
 def _gum(width: float, depth: float, front: float, base: float, up: float) -> Part:
     """A ridge along the arch in which the teeth stand."""
-    at = np.linspace(-44.0, 44.0, 33)
+    at = np.linspace(-44.0, 44.0, 23)
     centre, normal = _arch(width, depth, front, at)
     profile = np.array([(3.0, -1.2), (3.3, 1.0), (3.0, 6.0), (0.0, 9.0), (-4.0, 6.0), (-3.6, 0.0), (-2.6, -1.2)])
     points = np.empty((len(profile), len(at), 3))
@@ -108,13 +109,13 @@ def gums() -> list[Part]:
 
 def tongue() -> Part:
     """A flattened sweep from the throat to behind the lower teeth; tongueOut stretches and lowers it."""
-    rows, columns = 14, 14
+    rows, columns = 12, 12
     along = np.linspace(0.0, 1.0, rows)
     around = 2 * np.pi * np.arange(columns) / columns
     width = 17.0 * np.sqrt(np.clip(1 - np.maximum(0.0, (along - 0.35) / 0.66) ** 2.4, 0.0, 1.0))
     height = 7.0 * np.sqrt(np.clip(1 - np.maximum(0.0, (along - 0.3) / 0.72) ** 2.6, 0.0, 1.0))
     z = 52.0 + 43.0 * along
-    y = -42.0 + 2.0 * np.sin(np.pi * along) - 2.5 * along**2
+    y = -40.0 + 3.0 * np.sin(np.pi * along) - 2.5 * along**2
     c, s = np.cos(around), np.sin(around)
     groove = 1.0 - 0.20 * np.exp(-((c / 0.25) ** 2)) * (s > 0)
     points = np.stack(
@@ -131,5 +132,7 @@ def tongue() -> Part:
     shapes = jaw_motion(points, 0.9)
     share = np.repeat(along, columns)[:, None]
     reach = np.clip(share, 0.0, 1.0) ** 1.2
-    shapes["tongueOut"] = shapes["tongueOut"] + reach * np.array([0.0, 3.0, 40.0]) + reach**3 * [0.0, -12.0, 0.0]
+    shapes["tongueOut"] = (
+        shapes["tongueOut"] + reach * np.array([0.0, 9.0, 36.0]) + reach**4 * np.array([0.0, -9.0, 0.0])
+    )
     return Part("tongue", GUM, points, faces, colours, shapes)

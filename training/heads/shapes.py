@@ -12,7 +12,7 @@ from codetalker.motion import ARKIT_NAMES
 
 from . import anatomy, lids, rings
 from .field import MIRROR
-from .mouth import HINGE, JAW_DEGREES
+from .mouth import HINGE, JAW_DEGREES, TONGUE_JAW
 from .parts import turned
 from .template import Skin, neighbours
 
@@ -87,7 +87,7 @@ def skin_shapes(skin: Skin) -> dict[str, np.ndarray]:
         built[name] = _skin_shape(skin, plates, share, average, name, motion)
     _close(skin, built)
     lids.add(skin, built)
-    built["tongueOut"] = 0.26 * built["jawOpen"]
+    built["tongueOut"] = TONGUE_JAW * built["jawOpen"]
     return {name: _sided(skin, built, name) for name in ARKIT_NAMES}
 
 
@@ -164,7 +164,6 @@ def _shift_contact(skin: Skin, step: np.ndarray, side: int, columns: np.ndarray,
 def _bag(skin: Skin, step: np.ndarray, name: str) -> None:
     """The mouth bag hangs from the lips in front and from the jaw, if it opens, behind."""
     follow = np.array([0.0, 0.1, 0.35, 0.6, 0.8, 0.9, 0.97])
-    above, _ = _pairs(skin)
     for side in range(2):
         for loop, f in enumerate(follow):
             ring = skin.mouth[side, loop]

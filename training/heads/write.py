@@ -1,4 +1,4 @@
-"""Writes a head as a GLB: glTF 2.0, metres, one mesh per part, morph targets by ARKit name, sparse where that is smaller.
+"""Writes a head as a GLB: glTF 2.0, metres, one mesh per part, sparse morph targets by ARKit name.
 
 Format: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html
 """
