@@ -31,8 +31,8 @@ def draw_captions(captions: list[str], size: int) -> Captions:
     layer = Image.new("L", (size * len(captions), height), 0)
     draw = ImageDraw.Draw(layer)
     for index, caption in enumerate(captions):
-        font = _fitting(caption, 0.9 * size, round(0.046 * size))
-        draw.text(((index + 0.5) * size, 0.56 * height), caption, fill=255, font=font, anchor="mm")
+        shown, font = _fitting(caption, 0.9 * size, round(0.046 * size))
+        draw.text(((index + 0.5) * size, 0.56 * height), shown, fill=255, font=font, anchor="mm")
     alpha = np.asarray(layer, np.float32)[..., None] / 255.0  # (h, W, 1)
     ramp = np.linspace(0.0, 1.0, height, dtype=np.float32)[:, None, None]
     shade = SHADOW * ramp * ramp * (3.0 - 2.0 * ramp)
@@ -41,8 +41,14 @@ def draw_captions(captions: list[str], size: int) -> Captions:
     return Captions(size - height, np.round(text * 255.0).astype(np.uint16), np.round(keep * 255.0).astype(np.uint16))
 
 
-def _fitting(caption: str, width: float, size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own typeface, at `size` or as much smaller as the caption needs."""
+def _fitting(caption: str, width: float, size: int) -> tuple[str, ImageFont.FreeTypeFont]:
+    """Pillow's own typeface, at `size` or as small as two thirds of it; what is longer yet loses its end."""
     font = ImageFont.load_default(max(8, size))
     length = font.getlength(caption)
-    return font if length <= width else ImageFont.load_default(max(6, size * width / length))
+    if length > width:
+        font = ImageFont.load_default(max(8, size * max(width / length, 2 / 3)))
+    if font.getlength(caption) <= width:
+        return caption, font
+    while caption and font.getlength(caption + "...") > width:
+        caption = caption[:-1]
+    return caption + "...", font

@@ -115,10 +115,10 @@ class RenderProcess:
         self._memory = tempfile.TemporaryFile(dir=_memory_folder())  # noqa: SIM115
         command = [sys.executable, "-m", "codetalker.render.worker", str(theirs.fileno()), str(self._memory.fileno())]
         environment = os.environ | {"PYOPENGL_PLATFORM": "egl", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             command,
             env=environment,
+            cwd=PACKAGE_ROOT,
             pass_fds=(theirs.fileno(), self._memory.fileno()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -106,7 +106,7 @@ class _Encoder:
         speech = ["-f", "f32le", "-ar", str(SAMPLE_RATE), "-ac", "1", "-i", str(sound)]
         h264 = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
         colour = ["-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709", "-color_primaries", "bt709",
-                  "-color_trc", "iec61966-2-1"]  # fmt: skip
+                  "-color_trc", "bt709"]  # fmt: skip
         aac = ["-c:a", "aac", "-b:a", "96k"]
         command = [get_ffmpeg_exe(), "-y", "-v", "error", *picture, *speech, "-map", "0:v", "-map", "1:a"]
         command += [*h264, *colour, *aac, "-movflags", "+faststart", str(video)]

@@ -1,0 +1,264 @@
+"""Pictures and video: sound and picture meet, captions stand, failures leave nothing and are survived."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from heads import tiny_head_file
+from imageio_ffmpeg import get_ffmpeg_exe
+
+from codetalker.errors import UserError
+from codetalker.head import load_head
+from codetalker.motion import ARKIT_NAMES, Animation
+from codetalker.render import RenderError, Track, check_gl, render_stills, render_video
+from codetalker.render import process as process_module
+from codetalker.render.captions import draw_captions
+from codetalker.render.figure import Surface, figure_of
+from codetalker.render.normals import Normals
+from codetalker.render.process import RenderProcess, shared_process
+
+ROOT = Path(__file__).parent.parent
+JAW = ARKIT_NAMES.index("jawOpen")
+FPS = 30.0
+SIZE = 128
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory):
+    return load_head(tiny_head_file(tmp_path_factory.mktemp("head")))
+
+
+def motion(frames: int, jaw_from: int | None = None) -> Animation:
+    weights = np.zeros((frames, 52), np.float32)
+    if jaw_from is not None:
+        weights[jaw_from:, JAW] = 1.0
+    return Animation(weights, np.zeros((frames, 3), np.float32), FPS)
+
+
+def decode(path: Path, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """-> pictures (T, SIZE, width, 3) uint8 and sound (N,) float32 at 16 kHz, as a player would have them"""
+    command = [get_ffmpeg_exe(), "-v", "error", "-i", str(path)]
+    raw = [*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    picture = subprocess.run(raw, capture_output=True, check=True).stdout
+    raw = [*command, "-f", "f32le", "-ar", "16000", "-ac", "1", "-"]
+    sound = subprocess.run(raw, capture_output=True, check=True).stdout
+    return np.frombuffer(picture, np.uint8).reshape(-1, SIZE, width, 3), np.frombuffer(sound, np.float32)
+
+
+def test_the_renderer_names_itself():
+    assert "OpenGL" in check_gl()
+
+
+def test_nothing_of_opengl_is_loaded_with_the_package():
+    code = "import sys, codetalker.render; sys.exit(any(m in sys.modules for m in ('OpenGL', 'pyrender', 'torch')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_the_environment_stays_as_it_was():
+    check_gl()
+    assert "PYOPENGL_PLATFORM" not in os.environ
+
+
+def test_stills_show_the_motion(head):
+    weights = np.zeros((3, 52), np.float32)
+    weights[1, JAW] = 1.0
+    shut, opened, again = render_stills(head, weights, size=SIZE).astype(int)
+    np.testing.assert_array_equal(shut, again)
+    assert np.abs(shut - opened).max() > 50
+    np.testing.assert_array_equal(shut[:8, :8], opened[:8, :8])  # the backdrop
+    turned = render_stills(head, weights[:1], size=SIZE, yaw=0.8)[0].astype(int)
+    assert np.abs(shut - turned).max() > 50
+    nodding = render_stills(head, weights[:1], size=SIZE, rotation=np.array([[0.4, 0.0, 0.0]]))[0].astype(int)
+    assert np.abs(shut - nodding).max() > 50
+
+
+def test_the_picture_is_a_portrait(head):
+    """Upright, centred, coloured as the materials say, in front of a backdrop without bands or holes."""
+    picture = render_stills(head, np.zeros((1, 52), np.float32), size=SIZE)[0].astype(int)
+    backdrop = picture[4, 4]
+    covered = np.abs(picture - backdrop).max(2) > 60
+    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
+    assert rows[0] < 0.25 * SIZE and abs(columns.mean() - SIZE / 2) < 3
+    assert 0.25 * SIZE**2 < covered.sum() < 0.8 * SIZE**2
+    red, green, blue = picture[..., 0], picture[..., 1], picture[..., 2]
+    hat = np.argwhere((red > 2 * green) & (red > 2 * blue))
+    eyes = np.argwhere((blue > 1.5 * red) & (blue > 90))
+    assert len(hat) > 50 and len(eyes) > 30
+    assert hat[:, 0].mean() < eyes[:, 0].mean()  # the hat is above the eyes
+    skin = picture[int(0.75 * SIZE), SIZE // 2]
+    assert skin[0] > skin[1] and skin[0] > skin[2]
+
+
+def test_edges_are_smooth(head):
+    """Along the outline there are pixels between figure and backdrop."""
+    picture = render_stills(head, np.zeros((1, 52), np.float32), size=SIZE)[0].astype(int)
+    row = picture[SIZE // 2, :, 0]
+    steps = np.abs(np.diff(row))
+    edge = int(np.argmax(steps[: SIZE // 2]))
+    assert steps[edge] < 0.9 * abs(row[edge + 3] - row[edge - 3])
+
+
+def test_surfaces_go_by_their_names(head):
+    kinds = figure_of(head).surface[:, 0]
+    assert [int(kinds[part.vertices.start]) for part in head.parts] == [Surface.SKIN, Surface.EYE, Surface.EYE, 0]
+
+
+def test_folds_are_darker_than_foreheads(head):
+    """Where the eye's ball stands in the skin, less light comes in than on the cheek."""
+    figure = figure_of(head)
+    openness = figure.surface[:, 1]
+    skin = figure.vertices[:272]
+    fold = np.linalg.norm(skin - (0.04, 0.03, 0.105), axis=1) < 0.024
+    cheek = (skin[:, 2] > 0.06) & (skin[:, 1] < -0.03)
+    assert fold.any() and openness[:272][fold].mean() < openness[:272][cheek].mean() - 0.1
+    assert openness.min() >= 0.0 and openness.max() <= 1.0
+
+
+def test_normals_are_those_of_the_faces_around(head):
+    figure = figure_of(head)
+    vertices = figure.vertices + np.random.default_rng(0).normal(0, 0.002, figure.vertices.shape).astype(np.float32)
+    expected = np.zeros((figure.welds.max() + 1, 3))
+    for a, b, c in figure.faces:
+        for corner in {figure.welds[a], figure.welds[b], figure.welds[c]}:
+            times = [figure.welds[a], figure.welds[b], figure.welds[c]].count(corner)
+            expected[corner] += times * np.cross(vertices[b] - vertices[a], vertices[c] - vertices[a])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(Normals(figure.faces, figure.welds)(vertices), expected[figure.welds], atol=2e-4)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.49, 0.21])
+def test_a_video_lasts_as_long_as_its_speech(head, tmp_path, seconds):
+    out, speech = tmp_path / "out.mp4", 0.1 * np.random.default_rng(0).normal(size=round(16_000 * seconds))
+    render_video([Track(head, motion(10))], speech.astype(np.float32), out, FPS, SIZE)
+    pictures, sound = decode(out, SIZE)
+    assert len(pictures) == round(seconds * FPS)
+    assert abs(len(sound) / 16_000 - seconds) < 1 / FPS
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_sound_and_picture_meet_in_one_frame(head, tmp_path):
+    """A click and a jaw that opens in the same frame, in both pictures of a side-by-side video."""
+    for frame in (7, 20):
+        speech = np.zeros(32_000, np.float32)
+        click = round(frame / FPS * 16_000)
+        speech[click : click + 80] = 0.9
+        out = tmp_path / "out.mp4"
+        render_video([Track(head, motion(60, frame))] * 2, speech, out, FPS, SIZE)
+        pictures, sound = decode(out, 2 * SIZE)
+        heard = np.argmax(np.abs(sound) > 0.3) / 16_000 * FPS
+        for half in (pictures[:, :, :SIZE], pictures[:, :, SIZE:]):
+            change = np.abs(half.astype(int) - half[0]).max((1, 2, 3))
+            seen = int(np.argmax(change > 40))
+            assert seen == frame and abs(heard - seen) < 1.0
+
+
+def test_two_heads_are_drawn_as_one_would_be(head, tmp_path):
+    weights = motion(3).weights
+    speech = np.zeros(1_600, np.float32)
+    render_video([Track(head, motion(3)), Track(head, motion(3, 0))], speech, tmp_path / "two.mp4", FPS, SIZE)
+    pictures, _ = decode(tmp_path / "two.mp4", 2 * SIZE)
+    weights[1, JAW] = 1.0
+    left, right, _ = render_stills(head, weights, size=SIZE).astype(int)
+    assert np.abs(pictures[1, :, :SIZE] - left).mean() < 3.0  # what the codec adds
+    assert np.abs(pictures[1, :, SIZE:] - right).mean() < 3.0
+
+
+def test_captions_stand_under_their_heads(head, tmp_path):
+    speech = np.zeros(1_600, np.float32)
+    plain = [Track(head, motion(3)), Track(head, motion(3))]
+    named = [Track(head, motion(3), "CodeTalker · calm"), Track(head, motion(3), "FaceFormer")]
+    render_video(plain, speech, tmp_path / "plain.mp4", FPS, SIZE)
+    render_video(named, speech, tmp_path / "named.mp4", FPS, SIZE)
+    before, after = (decode(tmp_path / name, 2 * SIZE)[0][1].astype(int) for name in ("plain.mp4", "named.mp4"))
+    lit = (after - before).max(2) > 50  # light letters
+    assert not lit[: SIZE * 4 // 5].any()
+    for start in (0, SIZE):
+        columns = np.flatnonzero(lit[:, start : start + SIZE].any(0))
+        assert len(columns) > 20 and abs((columns[0] + columns[-1]) / 2 - SIZE / 2) < 6
+
+
+def test_a_long_caption_is_made_to_fit():
+    captions = draw_captions(["a very long caption " * 6, ""], 256)
+    used = np.flatnonzero((captions.text > 0).any((0, 2)))
+    assert used.min() >= 8 and used.max() < 248
+
+
+def test_a_crash_is_told_and_the_next_job_works(head, tmp_path):
+    out = tmp_path / "out.mp4"
+    out.write_bytes(b"the old one")
+    speech = np.zeros(16_000, np.float32)
+
+    def kill(fraction: float) -> None:
+        os.kill(shared_process().pid, signal.SIGSEGV)
+
+    with pytest.raises(RenderError, match=r"crashed (?s:.)*Segmentation fault"):
+        render_video([Track(head, motion(30))], speech, out, FPS, SIZE, progress=kill)
+    assert out.read_bytes() == b"the old one" and len(list(tmp_path.iterdir())) == 1
+    render_video([Track(head, motion(30))], speech, out, FPS, SIZE)
+    assert len(decode(out, SIZE)[0]) == 30
+
+
+def test_a_hang_is_told_and_the_next_job_works(head, tmp_path, monkeypatch):
+    monkeypatch.setattr(process_module, "FRAME_SECONDS", 0.5)
+    out = tmp_path / "out.mp4"
+
+    def stop(fraction: float) -> None:
+        os.kill(shared_process().pid, signal.SIGSTOP)
+
+    with pytest.raises(RenderError, match="did not answer"):
+        render_video([Track(head, motion(30))], np.zeros(16_000, np.float32), out, FPS, SIZE, progress=stop)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    assert render_stills(head, np.zeros((1, 52), np.float32), size=64).shape == (1, 64, 64, 3)
+
+
+def test_whoever_listens_to_the_progress_can_stop_it(head, tmp_path):
+    heard = []
+
+    def listen(fraction: float) -> None:
+        heard.append(fraction)
+        if fraction > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render_video([Track(head, motion(30))], np.zeros(16_000, np.float32), tmp_path / "a.mp4", FPS, SIZE, listen)
+    assert heard == sorted(heard) and not list(tmp_path.iterdir())
+    heard.clear()
+    render_video([Track(head, motion(3))], np.zeros(1_600, np.float32), tmp_path / "a.mp4", FPS, SIZE, heard.append)
+    assert heard[-1] == 1.0
+
+
+def test_a_failing_encoder_is_told(head, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/bin/false")
+    with pytest.raises(RenderError, match="encoding"):
+        render_video([Track(head, motion(30))], np.zeros(16_000, np.float32), tmp_path / "a.mp4", FPS, SIZE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_egl_it_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("__EGL_VENDOR_LIBRARY_DIRS", "/nonexistent")  # libglvnd finds no driver
+    with pytest.raises(UserError, match="apt-get install libegl1"):
+        RenderProcess().start()
+
+
+def test_the_process_does_not_grow(head):
+    def resident() -> int:
+        status = Path(f"/proc/{shared_process().pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])  # KiB
+
+    figure = figure_of(head)
+
+    def draw(frames: int) -> None:
+        for _ in shared_process().frames([figure, figure], 64, ([head.vertices] * 2 for _ in range(frames))):
+            pass
+
+    draw(60)
+    before = resident()
+    draw(240)
+    for _ in range(4):
+        draw(1)  # scenes come and go
+    assert resident() - before < 5 * 1024
