@@ -48,7 +48,7 @@ class Camera:
 @dataclass(frozen=True)
 class Figure:
     """vertices: (V, 3) float32 at rest, faces: (F, 3), welds: (V,) the normal that a vertex shares,
-    surface: (V, 4) float32: kind, openness to the sky, to the key light, unused; the others: as Head's
+    surface: (V, 4) float32: kind, openness to the sky, to the key, to the rim light; the others: as Head's
     """
 
     vertices: np.ndarray
@@ -71,9 +71,9 @@ def figure_of(head: Head) -> Figure:
         surface = np.zeros((len(head.vertices), 4), np.float32)
         for part in head.parts:
             surface[part.vertices, 0] = surface_of(part)
-        surface[:, 1:3] = openness(head)
+        surface[:, 1:4] = openness(head)
         wet = surface[:, 0] == Surface.WET  # it scatters light: no hard shadows in a mouth
-        surface[wet, 1] = np.sqrt(surface[wet, 1])
+        surface[wet, 1] = 0.12 + 0.88 * np.sqrt(surface[wet, 1])
         surface[wet, 2] = np.maximum(surface[wet, 2], 0.8 * surface[wet, 1])
         _made[head] = Figure(
             head.vertices,

@@ -13,16 +13,17 @@ from ..head import Head
 from ..motion import ARKIT_NAMES
 
 KEY = np.array([-0.4751, 0.5700, 0.6703])  # as in shaders/mesh.vert
+RIM = np.array([0.6337, 0.4225, -0.6480])
 SKY_DIRECTIONS = 48
-KEY_DIRECTIONS = 10
-KEY_RADIUS = 0.22  # radians, half the width of the key light seen from the head: the softness of its shadows
+LIGHT_DIRECTIONS = 8
+LIGHT_RADIUS = 0.22  # radians, half the width of a light seen from the head: the softness of its shadows
 POINTS = 90_000  # on the surface
 CELLS = 150  # along the head's height; about 2 mm
 BIAS = 2.2  # cells: a surface casts no shadow on itself
 
 
 def openness(head: Head) -> np.ndarray:
-    """-> (V, 2) float32 in [0, 1]: to the whole sky, weighted by the cosine, and to the key light"""
+    """-> (V, 3) float32 in [0, 1]: to the whole sky, weighted by the cosine, to the key light and to the rim light"""
     poses = np.zeros((2, len(ARKIT_NAMES)), np.float32)
     for name, weight in (("eyeBlinkLeft", 1.0), ("eyeBlinkRight", 1.0), ("jawOpen", 0.9)):
         poses[1, ARKIT_NAMES.index(name)] = weight
@@ -41,9 +42,11 @@ def _openness(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
         cosine = np.maximum(normals @ direction, 0.0)
         sky += cosine * _reached(lifted, points, direction, cell)
         total += cosine
-    around = _around(KEY, KEY_RADIUS, KEY_DIRECTIONS)
-    key = np.mean([_reached(lifted, points, direction, cell) for direction in around], axis=0)
-    return _smooth(np.stack([sky / total, key], 1), faces).astype(np.float32)
+    key, rim = (
+        np.mean([_reached(lifted, points, direction, cell) for direction in _around(light)], axis=0)
+        for light in (KEY, RIM)
+    )
+    return _smooth(np.stack([sky / total, key, rim], 1), faces).astype(np.float32)
 
 
 def _reached(vertices: np.ndarray, points: np.ndarray, direction: np.ndarray, cell: float) -> np.ndarray:
@@ -102,7 +105,7 @@ def _sphere(count: int) -> np.ndarray:
     return np.stack([radius * np.cos(angle), height, radius * np.sin(angle)], 1)
 
 
-def _around(direction: np.ndarray, radius: float, count: int) -> np.ndarray:
+def _around(direction: np.ndarray, radius: float = LIGHT_RADIUS, count: int = LIGHT_DIRECTIONS) -> np.ndarray:
     """(count, 3) directions in a disc of `radius` radians around `direction`"""
     across = np.cross(direction, [0.0, 1.0, 0.0])
     across /= np.linalg.norm(across)

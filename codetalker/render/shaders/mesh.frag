@@ -33,7 +33,7 @@ void main()
     // The reflected view against a square soft box at the key and a faint one at the fill.
     vec3 normal = normalize(facing);
     vec3 reflected = reflect(-normalize(to_camera), normal);
-    float key = smoothstep(0.955, 0.985, dot(reflected, vec3(-0.4751, 0.5700, 0.6703)));
+    float key = smoothstep(0.972, 0.990, dot(reflected, vec3(-0.4751, 0.5700, 0.6703)));
     float fill = smoothstep(0.90, 0.99, dot(reflected, vec3(0.7715, 0.1543, 0.6172)));
     shown.rgb += gloss * (0.85 * key + 0.12 * fill);
 #endif

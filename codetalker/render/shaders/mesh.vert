@@ -2,7 +2,8 @@
 // A studio portrait: a warm key from the upper left, a cool fill, a rim from behind, and light from all around that
 // reaches a point as far as it is open to it. All of it is found per vertex: heads are dense, a triangle covers a few
 // pixels, and on software GL the fragments are what costs.
-// Attribute places are filled in by pyrender. `tangent` carries our surface: kind, openness to the sky, to the key.
+// Attribute places are filled in by pyrender. `tangent` carries our surface: kind, openness to the sky, to the key,
+// to the rim light.
 
 layout(location = 0) in vec3 position;
 layout(location = NORMAL_LOC) in vec3 normal;
@@ -82,7 +83,10 @@ void main()
     // The sheen of skin: two lobes, a broad one and a tighter one.
     vec3 sheen = response.y * fresnel * (key * (0.5 * pow(to_key, 9.0) + 0.5 * pow(to_key, 28.0))
         + FILL_COLOUR * open * pow(to_fill, 12.0));
-    vec3 rim = response.z * RIM_COLOUR * open * pow(grazing, 3.0) * max(dot(normal, RIM) + 0.35, 0.0);
+#ifdef USE_GLOSSY_MATERIAL
+    sheen *= 0.1; // their highlights are per pixel; a broad sheen makes pupils grey
+#endif
+    vec3 rim = response.z * RIM_COLOUR * tangent.w * pow(grazing, 3.0) * max(dot(normal, RIM) + 0.35, 0.0);
     vec3 extra = sheen + (0.3 + color_0.rgb) * rim;
 
 #ifdef HAS_EMISSIVE_TEX
