@@ -70,41 +70,44 @@ def build(studio: Studio) -> gr.Blocks:
             if speech and EXAMPLES not in Path(speech).parents:
                 studio.sessions.open(request.session_hash).uploads.add(Path(speech))
             nothing_new = [gr.skip()] * (2 + len(downloads))
+            message = ""
             try:
                 for step in studio.generate(request.session_hash, speech, style, head):
                     if isinstance(step, Step):
-                        yield [progress_bar(step), *nothing_new]
+                        yield [progress_bar(step), *working(True), *nothing_new]
                     else:
-                        yield ["", *shown(step)]
+                        yield ["", *working(False), *shown(step)]
+                return
             except Stopped:
-                yield ["Stopped.", *nothing_new]
+                pass
             except UserError as error:
-                raise gr.Error(str(error), title="That didn't work", print_exception=False) from None
+                message = str(error)
             except Exception:
                 LOG.exception("a job failed")  # ours to read; the visitor gets no innards
-                raise gr.Error(OUR_FAULT, title="That didn't work", print_exception=False) from None
+                message = OUR_FAULT
+            yield ["", *working(False), *nothing_new]  # first the buttons: nothing can follow the error
+            if message:
+                raise gr.Error(message, title="That didn't work", print_exception=False)
 
-        def stop(request: gr.Request) -> str:
+        def stop(request: gr.Request) -> list:
             studio.stop(request.session_hash)
-            return "Stopped."
+            return ["Stopped.", *working(False)]
 
         def leave(request: gr.Request) -> None:
             studio.sessions.close(request.session_hash)
 
-        busy = start.click(lambda: working(True), None, [start, cancel], queue=False, api_visibility="private")
-        job = busy.then(
+        buttons = [start, cancel]
+        waiting = start.click(lambda: working(True), None, buttons, queue=False, api_visibility="private")
+        job = waiting.then(
             generate,
             [speech, style, head],
-            [status, video, words, *downloads],
+            [status, *buttons, video, words, *downloads],
             api_name="animate",
             show_progress="minimal",  # tells the place in the queue
             show_progress_on=status,
             concurrency_limit=1,
         )
-        job.failure(lambda: ["", *working(False)], None, [status, start, cancel], queue=False, api_visibility="private")
-        job.success(lambda: working(False), None, [start, cancel], queue=False, api_visibility="private")
-        pressed = cancel.click(stop, None, [status], cancels=[job], queue=False, api_visibility="private")
-        pressed.then(lambda: working(False), None, [start, cancel], queue=False, api_visibility="private")
+        cancel.click(stop, None, [status, *buttons], cancels=[job], queue=False, api_visibility="private")
         page.unload(leave)
     return page.queue(max_size=studio.settings.queue_length)
 
