@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,13 @@ def load_head(name_or_path: str | Path) -> Head:
             raise UserError(f"there is no head {text!r}: choose {', '.join(list_heads()) or 'one'}, or a .glb file")
         if not path.is_file():
             raise UserError(f"there is no file {text}")
+    status = path.stat()
+    return _read(path.resolve(), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, modified: int, size: int) -> Head:
+    """A head is never changed, so that jobs share it, and with it all that the renderer has found out about it."""
     glb = read_glb(path)
     primitives = [primitive for primitive in glb.primitives if len(primitive.faces)]
     if not primitives:

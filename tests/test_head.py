@@ -121,6 +121,13 @@ def test_a_foreign_head_loads_and_its_regions_are_found():
     assert (opened[upper, 1] - opened[lower, 1]).min() > 0.002
 
 
+def test_a_head_is_read_again_only_where_its_file_has_changed(tmp_path):
+    path = tiny_head_file(tmp_path)
+    assert load_head(path) is load_head(str(path))
+    path.write_bytes(tiny_glb(jaw_name="mouthFunnel"))
+    assert "jawOpen" in load_head(path).missing
+
+
 def test_unknown_names_list_what_there_is(tmp_path):
     with pytest.raises(UserError, match="no head 'nobody'"):
         load_head("nobody")
