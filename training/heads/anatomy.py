@@ -84,6 +84,8 @@ NECK_OUTLINES = {
     -20: [(0, 30), (25, 20), (40, 0), (42, -20), (36, -38), (22, -50), (0, -57)],
 }  # fmt: skip
 
+NECK_SLIM = {-130: 0.95, -110: 0.90, -95: 0.90, -80: 0.93, -60: 0.96}
+
 # (kind, numbers ..., width of the blend with the parts before)
 NOSE = [
     ("cone", (0, 37, 98.5), (0, 6, 117.5), 7.0, 10.0, 1.0),
@@ -123,5 +125,5 @@ def head_points() -> tuple[np.ndarray, np.ndarray]:
 
 def neck_points() -> tuple[np.ndarray, np.ndarray]:
     """As head_points, of the neck and the shoulders."""
-    rows = [(x, y, z) for y, outline in NECK_OUTLINES.items() for x, z in outline]
+    rows = [(x * NECK_SLIM.get(y, 1.0), y, z) for y, outline in NECK_OUTLINES.items() for x, z in outline]
     return np.array(rows, float), np.ones(len(rows))

@@ -66,8 +66,8 @@ def lashes(skin: Skin, shapes: dict[str, np.ndarray]) -> Part:
 
     root = between(skin.vertices, 0)
     t = np.linspace(0.0, 1.0, LASHES)[:, None]
-    reach = (2.2 + 2.0 * np.sin(np.pi * t * 0.85)) * np.array([0.0, 0.55, 0.85]) + (t - 0.35) * [3.2, 0.0, 0.0]
-    width = np.array([0.28, 0.0, 0.0])
+    reach = (1.9 + 1.3 * np.sin(np.pi * t * 0.85)) * np.array([0.0, 0.42, 0.90]) + (t - 0.35) * [2.6, 0.0, 0.0]
+    width = np.array([0.42, 0.0, 0.0])
     points = np.stack([root - width, root + width, root + reach], 1).reshape(-1, 3)
     faces = np.arange(3 * LASHES).reshape(-1, 3)
     moved = {}

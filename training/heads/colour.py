@@ -12,8 +12,8 @@ from .template import Skin
 
 BASE = np.array([0.845, 0.655, 0.560])
 LIP = np.array([0.725, 0.430, 0.405])
-INNER_LIP = np.array([0.60, 0.30, 0.29])
-BAG = np.array([0.66, 0.33, 0.32])
+INNER_LIP = np.array([0.50, 0.215, 0.21])
+BAG = np.array([0.80, 0.42, 0.40])
 # (centre, radius, colour, share), mm; the left side, mirrored
 TINTS = [
     ((46, 2, 92), 22.0, (0.85, 0.53, 0.46), 0.42),  # cheek
@@ -59,10 +59,10 @@ def _lips(skin: Skin, colour: np.ndarray) -> None:
         if loop < contact - 1:
             colour[ring] = BAG * (0.35 + 0.65 * loop / contact)
         elif loop <= contact:
-            colour[ring] = INNER_LIP * (0.8 if loop < contact else 1.0)
+            colour[ring] = INNER_LIP * 0.72
         elif loop <= border:
-            t = (loop - contact) / (border - contact)
-            colour[ring] = _mixed(np.tile(INNER_LIP, (len(ring), 1)), LIP, np.full(len(ring), min(1.0, 2.2 * t)))
+            t = rings.VERMILION[loop - contact - 1]
+            colour[ring] = _mixed(np.tile(INNER_LIP, (len(ring), 1)), LIP, np.full(len(ring), min(1.0, 0.1 + 2.2 * t)))
             if loop == border:
                 colour[ring] = 0.62 * LIP + 0.38 * BASE
         elif loop == border + 1:

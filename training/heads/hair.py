@@ -17,8 +17,8 @@ LOCKS = 31
 
 # The outline seen from the side: z, and the lowest y of the hair there: nape, behind the ear, over it, the sideburn,
 # the temple, the forehead.
-OUTLINE_Z = [-120.0, -62.0, -46.0, -30.0, -22.0, -15.0, 10.0, 15.0, 19.0, 25.0, 30.0, 46.0, 60.0, 72.0, 82.0, 110.0]
-OUTLINE_Y = [-36.0, -36.0, -30.0, -8.0, 22.0, 44.0, 53.0, 44.0, 26.0, 26.0, 44.0, 65.0, 78.0, 89.0, 95.0, 108.0]
+OUTLINE_Z = [-120.0, -62.0, -46.0, -30.0, -22.0, -15.0, 10.0, 15.0, 19.0, 24.0, 28.0, 40.0, 54.0, 68.0, 80.0, 110.0]
+OUTLINE_Y = [-36.0, -36.0, -30.0, -8.0, 22.0, 44.0, 53.0, 44.0, 24.0, 26.0, 50.0, 74.0, 88.0, 94.0, 97.0, 108.0]
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def hair(field: Field, seed: int = 11) -> Part:
     lock = LOCKS * around / (2 * np.pi) + 0.9 * np.sin(3 * around + 0.7) + 0.5 * np.sin(7 * around)
     phase = lock - np.floor(lock)
     number = np.floor(lock).astype(int) % LOCKS
-    height = rng.uniform(0.6, 1.3, LOCKS)[number]
+    height = rng.uniform(0.6, 1.6, LOCKS)[number]
     length = rng.uniform(-0.018, 0.018, LOCKS)[number]
     tone = rng.uniform(-0.12, 0.14, LOCKS)[number]
     crest = np.sin(np.pi * phase) ** 0.8  # across a lock, 0 at its edges
@@ -72,11 +72,11 @@ def hair(field: Field, seed: int = 11) -> Part:
     points, colours = [], []
     for s in ROWS:
         end = reach * (1 + (length + 0.020 * (crest - 0.5)) * s**3)
-        sweep = 0.30 * s * s * front  # the fringe is combed to one side
+        sweep = 0.42 * s * s * front  # the fringe is combed to one side
         at = scalp(np.maximum(end * s, 0.004), around + sweep)
-        body = 9.5 + 5.0 * front * s - 4.5 * sides * s
+        body = 9.5 + 8.0 * front * s - 5.5 * sides * s
         tip = np.sqrt(np.clip((1.0 - s) / 0.22, 0.0, 1.0))
-        relief = height * (2.3 * crest - 1.1) * min(1.0, 3.0 * s) + 0.25 * fine * min(1.0, 4 * s)
+        relief = height * (2.6 * crest - 1.2) * min(1.0, 3.0 * s) + 0.25 * fine * min(1.0, 4 * s)
         lift = 0.4 + (body + relief) * (0.10 + 0.90 * tip) * (s < 1.0)
         away = at - anatomy.CENTRE
         points.append(at + away / np.linalg.norm(away, axis=1, keepdims=True) * lift[:, None])

@@ -115,7 +115,7 @@ def tongue() -> Part:
     width = 17.0 * np.sqrt(np.clip(1 - np.maximum(0.0, (along - 0.35) / 0.66) ** 2.4, 0.0, 1.0))
     height = 7.0 * np.sqrt(np.clip(1 - np.maximum(0.0, (along - 0.3) / 0.72) ** 2.6, 0.0, 1.0))
     z = 52.0 + 43.0 * along
-    y = -40.0 + 3.0 * np.sin(np.pi * along) - 2.5 * along**2
+    y = -39.0 + 3.5 * np.sin(np.pi * along) - 2.5 * along**2
     c, s = np.cos(around), np.sin(around)
     groove = 1.0 - 0.20 * np.exp(-((c / 0.25) ** 2)) * (s > 0)
     points = np.stack(
@@ -128,11 +128,11 @@ def tongue() -> Part:
     ).reshape(-1, 3)
     faces = grid_faces(rows, columns, closed=True)
     shade = 0.75 + 0.25 * along[:, None] + 0 * around
-    colours = (shade[..., None] * np.array([0.80, 0.45, 0.45])).reshape(-1, 3)
+    colours = (shade[..., None] * np.array([0.95, 0.55, 0.53])).reshape(-1, 3)
     shapes = jaw_motion(points, 0.9)
     share = np.repeat(along, columns)[:, None]
     reach = np.clip(share, 0.0, 1.0) ** 1.2
     shapes["tongueOut"] = (
-        shapes["tongueOut"] + reach * np.array([0.0, 9.0, 36.0]) + reach**4 * np.array([0.0, -9.0, 0.0])
+        shapes["tongueOut"] + reach * np.array([0.0, 14.0, 36.0]) + reach**4 * np.array([0.0, -8.0, 0.0])
     )
     return Part("tongue", GUM, points, faces, colours, shapes)

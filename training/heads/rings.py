@@ -19,6 +19,7 @@ MOUTH_CORNER = 12
 MOUTH_CONTACT = 7  # the loop in which the lips meet
 MOUTH_BORDER = 12  # the loop of the vermilion's border
 MOUTH_SKIN = (1.3, 2.9, 4.8, 7.0, 9.4)  # mm outside the border
+VERMILION = (0.06, 0.27, 0.51, 0.76, 1.0)  # shares of the way from the contact line to the border
 BAG_DEPTH = (44.0, 34.0, 20.0, 10.0, 5.0, 3.5, 2.0)  # mm behind the contact line, from the throat forward
 BAG_HEIGHT = (4.0, 12.0, 15.0, 14.0, 11.0, 7.0, 3.0)  # mm above (and below) it
 BAG_WIDTH = (0.4, 0.7, 0.85, 0.95, 1.02, 1.02, 1.01)
@@ -66,7 +67,7 @@ def mouth(field: Field) -> np.ndarray:
     border[[0, -1], 0] = 0.0
     forward = np.where(side > 0, 2.4, 4.2) * open_
     control = 0.5 * (contact + border) + np.column_stack([0 * forward, -0.4 * side * open_, forward])
-    for step in np.linspace(0.0, 1.0, MOUTH_BORDER - MOUTH_CONTACT + 1)[1:]:
+    for step in VERMILION:
         loops.append((1 - step) ** 2 * contact + 2 * step * (1 - step) * control + step**2 * border)
 
     angle = np.pi / 2 - np.pi * np.linspace(0.0, 1.0, MOUTH_COLUMNS)

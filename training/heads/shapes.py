@@ -20,7 +20,8 @@ UPPER_LIP = [49, 50, 51, 52, 53, 61, 62, 63]
 LOWER_LIP = [55, 56, 57, 58, 59, 65, 66, 67]
 # Shapes that part the lips; in all others they stay sealed and move together.
 OPENING = {"jawOpen", "mouthFunnel", "mouthUpperUpLeft", "mouthLowerDownLeft", "mouthShrugUpper", "noseSneerLeft"}
-UPPER_SHARE = 0.12  # of the jaw's gap that the upper lip closes in mouthClose
+# y, z in mm by which the line of closed lips sinks under an open jaw: at the corners, in the middle
+CLOSED_LINE = (np.array([-1.5, -1.0]), np.array([-4.5, -2.5]))
 SHRUG = 0.55  # of the measured lift of both lips when the lower one pushes up
 
 # Bulges where no landmark tells of any: shape -> (centre, motion, radius), mm, on the left side
@@ -177,12 +178,13 @@ def _bag(skin: Skin, step: np.ndarray, name: str) -> None:
 
 
 def _close(skin: Skin, built: dict[str, np.ndarray]) -> None:
-    """mouthClose undoes exactly the gap of jawOpen, so that equal weights of both seal the lips at any weight."""
+    """mouthClose brings the lips to one line whatever jawOpen did, so that equal weights of both seal at any weight."""
     close, jaw = built["mouthClose"], built["jawOpen"]
-    above, below = _pairs(skin)
+    columns = np.arange(rings.MOUTH_COLUMNS)
+    from_corner = np.abs(columns - rings.MOUTH_CORNER) / rings.MOUTH_CORNER
+    line = np.column_stack([0 * from_corner, *np.outer(CLOSED_LINE[0], 1 - from_corner**1.5)])
+    line[:, 1:] += np.outer(from_corner**1.5, CLOSED_LINE[1])
     for side in range(2):
         contact = skin.mouth[side, rings.MOUTH_CONTACT]
-        gap = jaw[contact[above]] - jaw[contact[below]]
-        _shift_contact(skin, close, side, above, -UPPER_SHARE * gap - close[contact[above]])
-        _shift_contact(skin, close, side, below, (1 - UPPER_SHARE) * gap - close[contact[below]])
+        _shift_contact(skin, close, side, columns, line - jaw[contact] - close[contact])
     _bag(skin, close, "mouthClose")

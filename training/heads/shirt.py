@@ -10,7 +10,7 @@ from .hair import vertex_normals
 from .parts import Material, Part, grid_faces
 
 CLOTH = Material("cloth", 0.9)
-COLOUR = np.array([0.20, 0.29, 0.36])
+COLOUR = np.array([0.27, 0.40, 0.39])
 COLUMNS = 40
 LIFT = [-1.5, 2.2, 3.4, 3.4, 2.4, 2.6, 2.8, 3.0, 3.0, 3.0]  # mm off the skin, from the collar down
 DROP = [0.0, 0.0, 0.012, 0.075, 0.10, 0.25, 0.45, 0.65, 0.85, 1.0]  # share of the way from the collar to the edge
@@ -21,7 +21,7 @@ def shirt(field: Field) -> Part:
     azimuth = 2 * np.pi * np.arange(COLUMNS) / COLUMNS
     edge = np.log(chart.edge_radius(azimuth))
     jaw = edge - chart.NECK_SPAN
-    collar = jaw + chart.NECK_SPAN * (0.775 + 0.075 * np.cos(azimuth) - 0.03 * np.cos(2 * azimuth))
+    collar = jaw + chart.NECK_SPAN * (0.70 + 0.09 * np.cos(azimuth) - 0.03 * np.cos(2 * azimuth))
     rows = []
     for drop in DROP:
         radius = np.exp(collar + (edge - collar) * drop)
