@@ -63,7 +63,7 @@ OWN = [
     (54, -30, -5), (50, -22, -28),
 ]  # fmt: skip
 
-SLIM = {-60: 0.92, -40: 0.93, -15: 0.96, 10: 0.985}  # of the measured width: a slimmer jaw than the average
+SLIM = {-60: 0.92, -40: 0.93, -15: 0.945, 10: 0.98}  # of the measured width: a slimmer jaw than the average
 
 NECK_OUTLINES = {
     -165: [(0, 36), (30, 30), (60, 16), (90, 6), (122, -8), (128, -30), (118, -55), (92, -76), (60, -88), (30, -94),

@@ -21,7 +21,7 @@ BROW_LINE = [
     (55.0, 50.2),
 ]  # x, y mm
 BROW_HALF_WIDTH = [1.9, 2.4, 2.5, 2.1, 1.5, 1.0, 0.5]
-BROW_HAIRS = 130
+BROW_HAIRS = 115
 LASHES = 24
 LASH_COLOUR = np.array([0.10, 0.065, 0.05])
 
@@ -51,7 +51,7 @@ def brows(skin: Skin, shapes: dict[str, np.ndarray], seed: int = 3) -> Part:
         left = (weight[..., None] * step[near]).sum(1)
         right = (weight[..., None] * step[skin.mirror[near]]).sum(1)
         moved[name] = np.vstack([left, right])
-    return _both_sides("brows", points, faces, BROWN * 1.25, moved)
+    return _both_sides("brows", points, faces, BROWN * 1.4, moved)
 
 
 def lashes(skin: Skin, shapes: dict[str, np.ndarray]) -> Part:

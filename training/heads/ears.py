@@ -13,7 +13,7 @@ UP = np.array([0.10, 0.975, -0.20])  # it leans back
 OUT = np.array([0.90, -0.06, 0.43])
 HEIGHT, WIDTH = 31.0, 17.5  # mm, halves
 ROWS = np.array([0.0, 0.16, 0.32, 0.45, 0.56, 0.66, 0.76, 0.85, 0.93, 1.0, 1.04, 1.02, 0.93, 0.78])
-COLUMNS = 26
+COLUMNS = 24
 
 
 def ear(side: int, material: Material, colour: np.ndarray) -> Part:

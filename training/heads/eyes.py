@@ -18,7 +18,7 @@ EYE = Material("eye", 0.08)
 def eyeball(side: int) -> Part:
     """side: 1 the head's left, -1 its right. Rings run from the middle of the pupil backwards."""
     rings = np.array([0.0, 1.2, 1.95, 2.25, 3.0, 3.9, 4.8, 5.5, 5.9, 6.3, 7.4, 9.0, 10.8, 12.2, 12.89])
-    columns = 28
+    columns = 26
     around = 2 * np.pi * np.arange(columns) / columns
     z = np.sqrt(np.maximum(anatomy.EYE_RADIUS**2 - rings**2, 0.0))
     z += CORNEA_BULGE * np.clip(1 - (rings / 6.3) ** 2, 0.0, 1.0)

@@ -45,7 +45,7 @@ def _tooth(centre: np.ndarray, normal: np.ndarray, width: float, height: float, 
     rows, columns = 6, 8
     v = np.linspace(-1.0, 1.0, rows)[:, None]
     around = 2 * np.pi * np.arange(columns) / columns
-    taper = (1 - np.abs(v) ** 8 * 0.6) ** 0.5 * (1.0 - 0.06 * v)
+    taper = (1 - np.abs(v) ** 8 * 0.3) ** 0.5 * (1.0 - 0.06 * v)
     c, s = np.cos(around), np.sin(around)
     across = np.sign(c) * np.abs(c) ** 0.5 * taper * width * 0.5
     out = np.sign(s) * np.abs(s) ** 0.7 * taper * np.where(v < 0, 1.5 + 1.4 * (v + 1), 2.9)
@@ -75,9 +75,9 @@ def _row(table: list, width: float, depth: float, front: float, edge: float, up:
     return joined("teeth", teeth)
 
 
-def _gum(width: float, depth: float, front: float, base: float, up: float) -> Part:
+def _gum(width: float, depth: float, front: float, base: float, up: float, reach: float) -> Part:
     """A ridge along the arch in which the teeth stand."""
-    at = np.linspace(-44.0, 44.0, 23)
+    at = np.linspace(-reach, reach, 21)
     centre, normal = _arch(width, depth, front, at)
     profile = np.array([(3.0, -1.2), (3.3, 1.0), (3.0, 6.0), (0.0, 9.0), (-4.0, 6.0), (-3.6, 0.0), (-2.6, -1.2)])
     points = np.empty((len(profile), len(at), 3))
@@ -101,8 +101,8 @@ def teeth() -> list[Part]:
 
 
 def gums() -> list[Part]:
-    upper = _gum(26.0, 38.0, 103.6, UPPER_EDGE + 8.6, 1.0)
-    lower = _gum(24.0, 35.0, 100.4, UPPER_EDGE - 6.6, -1.0)
+    upper = _gum(26.0, 38.0, 103.6, UPPER_EDGE + 8.6, 1.0, 37.0)
+    lower = _gum(24.0, 35.0, 100.4, UPPER_EDGE - 6.6, -1.0, 33.0)
     lower.shapes.update(jaw_motion(lower.vertices))
     return [upper, lower]
 
@@ -133,6 +133,6 @@ def tongue() -> Part:
     share = np.repeat(along, columns)[:, None]
     reach = np.clip(share, 0.0, 1.0) ** 1.2
     shapes["tongueOut"] = (
-        shapes["tongueOut"] + reach * np.array([0.0, 14.0, 36.0]) + reach**4 * np.array([0.0, -8.0, 0.0])
+        shapes["tongueOut"] + reach * np.array([0.0, 14.0, 43.0]) + reach**4 * np.array([0.0, -8.0, 0.0])
     )
     return Part("tongue", GUM, points, faces, colours, shapes)

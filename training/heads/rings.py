@@ -88,9 +88,8 @@ def eye_outline(columns: int = EYE_COLUMNS) -> np.ndarray:
     t = 0.5 - 0.5 * np.cos(np.pi * np.arange(half) / half)
     bow = 4 * t * (1 - t)
     x_in, y_in, x_out, y_out = 18.0, 32.3, 45.0, 34.4
-    upper_t = t
     upper = np.column_stack(
-        [x_in + (x_out - x_in) * upper_t, y_in + (y_out - y_in) * upper_t + 5.9 * bow**0.66 * (1.06 - 0.12 * t)]
+        [x_in + (x_out - x_in) * t, y_in + (y_out - y_in) * t + 5.9 * bow**0.66 * (1.06 - 0.12 * t)]
     )
     t = 1 - t
     lower = np.column_stack([x_in + (x_out - x_in) * t, y_in + (y_out - y_in) * t - 3.5 * bow**0.72 * (0.9 + 0.2 * t)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
+from scipy.sparse import csr_matrix
 
 from codetalker.motion import ARKIT_NAMES
 
@@ -98,7 +99,9 @@ def _sided(skin: Skin, built: dict[str, np.ndarray], name: str) -> np.ndarray:
     return built[name.replace("Right", "Left")][skin.mirror] * MIRROR
 
 
-def _skin_shape(skin: Skin, plates: Plates, share: np.ndarray, average, name: str, motion: np.ndarray) -> np.ndarray:
+def _skin_shape(
+    skin: Skin, plates: Plates, share: np.ndarray, average: csr_matrix, name: str, motion: np.ndarray
+) -> np.ndarray:
     v = skin.vertices
     if not motion.any():
         step = np.zeros_like(v)

@@ -11,7 +11,7 @@ from .parts import Material, Part, grid_faces
 
 CLOTH = Material("cloth", 0.9)
 COLOUR = np.array([0.27, 0.40, 0.39])
-COLUMNS = 40
+COLUMNS = 34
 LIFT = [-1.5, 2.2, 3.4, 3.4, 2.4, 2.6, 2.8, 3.0, 3.0, 3.0]  # mm off the skin, from the collar down
 DROP = [0.0, 0.0, 0.012, 0.075, 0.10, 0.25, 0.45, 0.65, 0.85, 1.0]  # share of the way from the collar to the edge
 

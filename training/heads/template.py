@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import Delaunay
 
 from . import chart, rings
@@ -82,14 +82,14 @@ def _spread(field: Field, taken: np.ndarray, holes: list[np.ndarray], rng: np.ra
         if solid[i, 0] < 0.55 * wanted[i]:
             continue  # the middle has points of its own
         gap = points[:count] - solid[i]
-        if (gap * gap).sum(1).min() > (0.86 * wanted[i]) ** 2:
+        if (gap * gap).sum(1).min() > (0.90 * wanted[i]) ** 2:
             points[count] = solid[i]
             count += 1
             kept.append(i)
     return flat[kept]
 
 
-def neighbours(faces: np.ndarray, count: int) -> coo_matrix:
+def neighbours(faces: np.ndarray, count: int) -> csr_matrix:
     """(count, count) row-normalised adjacency."""
     edges = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     edges = np.unique(np.sort(edges, axis=1), axis=0)
@@ -164,7 +164,9 @@ def _fill(flat: np.ndarray, holes: list[np.ndarray], index: np.ndarray) -> np.nd
     return index[faces[keep]]
 
 
-def _relax(field: Field, vertices: np.ndarray, faces: np.ndarray, middle: np.ndarray, movable: np.ndarray):
+def _relax(
+    field: Field, vertices: np.ndarray, faces: np.ndarray, middle: np.ndarray, movable: np.ndarray
+) -> np.ndarray:
     """Spreads the free points evenly and puts them back onto the field."""
     whole = _mirror(vertices, faces, middle, np.zeros((1, 1), int), np.zeros((1, 1), int))
     average = neighbours(whole.faces, len(whole.vertices))
