@@ -256,12 +256,16 @@ class Autoencoder(nn.Module):
         books = [coder.quantizer.codebook.expand(coder.parts, -1, -1) for coder in self.regions.values()]
         return torch.cat(books)
 
-    def decode(self, vectors: Tensor) -> Tensor:
-        """vectors: (B, T, Q, C) -> motion (B, T, M)."""
+    def decode(self, vectors: Tensor, known: Tensor | None = None) -> Tensor:
+        """vectors: (B, T, Q, C) -> motion (B, T, M). known: (B, T, M), from which the drawn regions are taken."""
         if vectors.shape[1] == 1 and not self.spec.causal:
             return self.decode(vectors.repeat(1, 2, 1, 1))[:, :1]  # one frame has no variance over time; as published
         parts = vectors.split(self.parts, 2)
-        return self._join([coder.decode(part) for coder, part in zip(self.regions.values(), parts)])
+        motions = [None] * len(parts) if known is None else list(self._split(known))
+        for index, (coder, region) in enumerate(zip(self.regions.values(), self.spec.regions)):
+            if known is None or not region.temperature:
+                motions[index] = coder.decode(parts[index])
+        return self._join(motions)
 
     def decode_last(self, vectors: Tensor) -> Tensor:
         """The last frame of `decode`, (B, 1, M), for a non-causal spec: cheaper, and the same."""

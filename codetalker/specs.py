@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from .autoencoder import AutoencoderSpec, RegionSpec
-from .motion import ARKIT_NAMES, MOTION_DIM
+from .motion import ARKIT_NAMES, MOTION_DIM, ROTATION_NAMES
 from .predictor import PredictorSpec
 from .talker import TalkerSpec
 
 FPS = 30
-UPPER_PREFIXES = ("eye", "brow", "cheekSquint")  # with the head's rotation: what speech tells only in part
+ABOVE = {"eyes": ("eye", "cheekSquint"), "brows": ("brow",), "head": ("head",)}  # first letters of their channels
 
 
-def face_regions(mouth_parts: int = 4, upper_parts: int = 4, upper_temperature: float = 1.0) -> tuple[RegionSpec, ...]:
-    """Mouth and upper face: the mouth's codes are the nearest, the upper face's are drawn, or it would freeze."""
-    upper = [channel for channel, name in enumerate(ARKIT_NAMES) if name.startswith(UPPER_PREFIXES)]
-    upper += range(len(ARKIT_NAMES), MOTION_DIM)
-    mouth = [channel for channel in range(MOTION_DIM) if channel not in upper]
-    return (
-        RegionSpec("mouth", tuple(mouth), mouth_parts),
-        RegionSpec("upper_face", tuple(upper), upper_parts, upper_temperature),
-    )
+def face_regions(mouth_parts: int = 4, temperature: float = 1.0) -> tuple[RegionSpec, ...]:
+    """The mouth, whose codes are the nearest, and what speech tells only in part, whose codes are drawn.
+
+    A drawn region has one code a frame: parts drawn apart could not agree to begin a blink.
+    """
+    names = [*ARKIT_NAMES, *ROTATION_NAMES]
+    above = {
+        region: tuple(channel for channel, name in enumerate(names) if name.startswith(first))
+        for region, first in ABOVE.items()
+    }
+    mouth = sorted(set(range(MOTION_DIM)) - set(sum(above.values(), ())))
+    drawn = [RegionSpec(region, channels, 1, temperature) for region, channels in above.items()]
+    return RegionSpec("mouth", tuple(mouth), mouth_parts), *drawn
 
 
 def open_autoencoder(regions: tuple[RegionSpec, ...] | None = None, width: int = 128) -> AutoencoderSpec:

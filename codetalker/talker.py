@@ -136,7 +136,8 @@ class Talker(nn.Module):
 
         features: (B, S, D); motion: (B, T, M); style: (B, styles); mask: (B, T) bool, false where padded. Losses:
         "code" and, with decode, "motion" (squared error). Gradients pass the query straight through: to the feature
-        (published), or to the mean entry under the logits (cross-entropy).
+        (published), or to the mean entry under the logits (cross-entropy). Regions whose codes are drawn keep their
+        true past and stay out of "motion": what one draw began, the truth of another can't go on with.
         """
         frames = min(motion.shape[1], features.shape[1] // self.predictor.speech_per_frame)
         motion, mask = motion[:, :frames], None if mask is None else mask[:, :frames]
@@ -149,7 +150,7 @@ class Talker(nn.Module):
             if own > 0:
                 hidden = self.predictor(motion, style, memories)
                 vectors = query.lookup(query(self._features(hidden)))
-                inputs = mix_own(motion, self.autoencoder.decode(vectors), own)
+                inputs = mix_own(motion, self.autoencoder.decode(vectors, known=motion), own)
         predicted = self._features(self.predictor(inputs, style, memories))
         logits = query.logits(predicted)
         if self.spec.code_loss == "cross_entropy":
@@ -158,7 +159,7 @@ class Talker(nn.Module):
             code_loss = (predicted - query.lookup(codes)).square()
         losses, made = {"code": masked_mean(code_loss, mask)}, None
         if decode:
-            made = self.autoencoder.decode(self._straight_through(predicted, logits, query))
+            made = self.autoencoder.decode(self._straight_through(predicted, logits, query), known=motion)
             losses["motion"] = masked_mean((made - motion).square(), mask)
         return Prediction(losses, made, logits, codes)
 

@@ -35,7 +35,7 @@ class TalkerConfig:
     steps: int = 1_500
     batch: int = 12
     frames: int = 120
-    learning_rate: float = 8e-4
+    learning_rate: float = 2e-3
     head: str = "alex"
     lips_weight: float = 0.5  # per mm
     face_weight: float = 0.2  # per mm
