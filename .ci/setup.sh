@@ -73,14 +73,6 @@ make_venv() {
     "$found" -m venv "$root/.venv" >&2
 }
 
-# The CPU build of torch, where there is no GPU and its index can be reached: PyPI's brings gigabytes of CUDA along.
-install_cpu_torch() {
-    local index=https://download.pytorch.org/whl/cpu
-    if [ -e /proc/driver/nvidia ] || "$python" -c 'import torch' 2>/dev/null; then return 0; fi
-    "$python" -c "import urllib.request as r; r.urlopen('$index/torch/', timeout=5)" 2>/dev/null || return 0
-    "$python" -m pip install --no-input --no-deps --index-url "$index" "$(grep '^torch==' "$root/requirements.txt")" >&2 || true
-}
-
 set_up() {
     local wanted quiet=--quiet
     # shellcheck disable=SC2046  # a list of words
@@ -90,7 +82,6 @@ set_up() {
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return 0; fi
     say "Installing Python packages; the first time takes some minutes"
     if [ -t 2 ]; then quiet=; fi
-    install_cpu_torch
     # shellcheck disable=SC2086  # empty, or one option
     "$python" -m pip install --no-input $quiet -r "$root/requirements.txt" </dev/null >&2 || return 1
     printf '%s\n' "$wanted" >"$stamp"
