@@ -139,15 +139,19 @@ def _batches(head: Head) -> list[Batch]:
 
 
 def _is_closed(vertices: np.ndarray, faces: np.ndarray) -> bool:
-    """Whether only the outside of a mesh can be seen, as good as: few open edges (the neck's base), and a volume.
+    """Whether only the outside of a mesh can be seen, as good as: few open edges (a neck's base, the rim of hair that
+    sits on a skull), and faces that look all ways round, which those of a sheet don't.
 
     Files often call such meshes double-sided to be safe, which doubles the work.
     """
-    _, faces = np.unique(vertices[faces].reshape(-1, 3), axis=0, return_inverse=True)
+    corners = vertices[faces]  # (F, 3, 3)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lean = np.linalg.norm(across.sum(0)) / max(np.linalg.norm(across, axis=1).sum(), 1e-12)
+    _, faces = np.unique(corners.reshape(-1, 3), axis=0, return_inverse=True)
     faces = faces.reshape(-1, 3)
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     _, uses = np.unique(edges, axis=0, return_counts=True)
-    return bool((uses == 1).mean() < 0.03)
+    return bool((uses == 1).mean() < 0.08 and lean < 0.5)
 
 
 def frame_portrait(head: Head) -> Camera:

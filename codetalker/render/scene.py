@@ -6,7 +6,6 @@ nothing but the vertex buffers changes.
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +17,12 @@ from pyrender.material import SpecularGlossinessMaterial
 from pyrender.renderer import Renderer
 from pyrender.shader_program import ShaderProgramCache
 
+from .canvas import FINER, Box, Canvas
 from .figure import Batch, Camera, Figure
 from .normals import Normals
 
 FIELD_OF_VIEW = np.radians(17.0)  # that of a portrait lens
-SAMPLES = 4  # of pyrender's framebuffer
+MARGIN = 2  # pixels around a figure that are drawn anew with it
 BACKDROP = 5.0  # its number among the surfaces, as in shaders/mesh.vert
 BACKDROP_CENTRE = (0.235, 0.275, 0.310)  # linear
 BACKDROP_EDGE = (0.036, 0.045, 0.058)
@@ -33,32 +33,56 @@ class PortraitScene:
 
     def __init__(self, figures: list[Figure], size: int) -> None:
         self.width, self.height = size * len(figures), size
-        self.bodies = [_Body(figure) for figure in figures]
-        self.tiles: dict[pyrender.Primitive, _Tile] = {}
+        self.bodies: list[_Body] = []
+        self.tiles: dict[pyrender.Primitive, Tile] = {}
         self.scene, self.backdrop = pyrender.Scene(), pyrender.Scene()
         for scene in (self.scene, self.backdrop):
             scene.add(pyrender.PerspectiveCamera(FIELD_OF_VIEW))  # wanted by pyrender; each tile has its own
-        for index, (figure, body) in enumerate(zip(figures, self.bodies)):
-            to_clip, position = _look(figure.camera)
-            tile = _Tile((index * size, 0, size, size), to_clip, position)
+        for index, figure in enumerate(figures):
+            tile = Tile((index * size, 0, size, size), *_look(figure.camera))
+            body = _Body(figure, tile)
+            self.bodies.append(body)
             for scene, primitives in ((self.scene, body.primitives), (self.backdrop, [_backdrop()])):
                 for primitive in primitives:
                     scene.add(pyrender.Mesh([primitive]))
                     self.tiles[primitive] = tile
 
 
-class _Tile(NamedTuple):
+class Tile(NamedTuple):
     """A part of the picture. viewport: x, y, width, height in pixels; to_clip: (4, 4), position: (3,) of its camera"""
 
     viewport: tuple[int, int, int, int]
     to_clip: np.ndarray
     position: np.ndarray
 
+    @property
+    def box(self) -> Box:
+        x, y, width, height = self.viewport
+        return x, y, x + width, y + height
+
+    def covered(self, vertices: np.ndarray) -> Box:
+        """vertices: (V, 3) -> the pixels that a figure can cover, no more than the tile's"""
+        matrix = self.to_clip[[0, 1, 3]].astype(np.float32)
+        across, up, depth = matrix[:, :3] @ vertices.T + matrix[:, 3:]  # (V,) each
+        if not depth.min() > 0.0:  # behind the camera: it has no place in the picture
+            return self.box
+        x, y, width, height = self.viewport
+        across, down = 0.5 + 0.5 * across / depth, 0.5 - 0.5 * up / depth
+        left, right = (int(np.clip(edge, 0.0, 1.0) * width) for edge in (across.min(), across.max()))
+        top, bottom = (int(np.clip(edge, 0.0, 1.0) * height) for edge in (down.min(), down.max()))
+        return (
+            x + max(left - MARGIN, 0),
+            y + max(top - MARGIN, 0),
+            x + min(right + MARGIN + 1, width),
+            y + min(bottom + MARGIN + 1, height),
+        )
+
 
 class _Body:
-    """The buffers of one figure."""
+    """The buffers of one figure, and the pixels that it covers."""
 
-    def __init__(self, figure: Figure) -> None:
+    def __init__(self, figure: Figure, tile: Tile) -> None:
+        self.tile, self.box = tile, tile.box
         self.normals = Normals(figure.faces, figure.welds)
         normals = self.normals(figure.vertices)
         self.batches = figure.batches
@@ -87,10 +111,10 @@ class _Body:
 
     def prepare(self, vertices: np.ndarray) -> None:
         """Fills the rows of the buffers: the work of a frame that can be done while the last one is drawn."""
-        normals = self.normals(vertices)
+        self.box = self.tile.covered(vertices)
+        moved = np.hstack([vertices, self.normals(vertices)])
         for batch, rows in zip(self.batches, self.rows):
-            rows[:, :3] = vertices[batch.vertices]
-            rows[:, 3:6] = normals[batch.vertices]
+            rows[:, :6] = moved.take(batch.vertices, axis=0)
 
     def upload(self) -> None:
         for primitive, rows in zip(self.primitives, self.rows):
@@ -99,7 +123,7 @@ class _Body:
 
 
 class PortraitRenderer(Renderer):
-    """pyrender's renderer with our shader, a camera for each tile, a kept backdrop, and reading on demand.
+    """pyrender's renderer with our shader, a canvas of our own, and a camera for each tile.
 
     Everything is drawn upside down, so that rows are read top first.
     """
@@ -107,47 +131,23 @@ class PortraitRenderer(Renderer):
     def __init__(self, width: int, height: int) -> None:
         super().__init__(width, height)
         self._program_cache = ShaderProgramCache(shader_dir=str(Path(__file__).parent / "shaders"))
-        self.tiles: dict[pyrender.Primitive, _Tile] = {}
-        self._kept: tuple[int, int] | None = None  # framebuffer and renderbuffer of the backdrop
+        self.tiles: dict[pyrender.Primitive, Tile] = {}
+        self.canvas = Canvas(width, height)
+        self.changing: list[Box] = []  # all that the figures cover in this frame, or did in the last one
 
-    def keep_backdrop(self) -> None:
-        """What has just been drawn is under all later frames: copying it costs a quarter of drawing it."""
-        self.forget_backdrop()
-        buffer, picture = GL.glGenFramebuffers(1), GL.glGenRenderbuffers(1)
-        GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, picture)
-        size = self.viewport_width, self.viewport_height
-        GL.glRenderbufferStorageMultisample(GL.GL_RENDERBUFFER, SAMPLES, GL.GL_RGBA, *size)
-        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, buffer)
-        GL.glFramebufferRenderbuffer(GL.GL_DRAW_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_RENDERBUFFER, picture)
-        self._copy(self._main_fb_ms, buffer)
-        self._kept = int(buffer), int(picture)
+    def show_tiles(self, tiles: dict[pyrender.Primitive, Tile], width: int, height: int) -> None:
+        """An empty canvas of this size, and the tile that each primitive is drawn in."""
+        self.canvas.delete()
+        self.canvas, self.tiles, self.changing = Canvas(width, height), tiles, []
 
-    def forget_backdrop(self) -> None:
-        if self._kept:
-            GL.glDeleteFramebuffers(1, [self._kept[0]])
-            GL.glDeleteRenderbuffers(1, [self._kept[1]])
-            self._kept = None
-
-    def read(self, picture: np.ndarray) -> None:
-        """picture: (H, W, 4) uint8, filled with the last frame, RGBA, top row first"""
-        self._copy(self._main_fb_ms, self._main_fb)
-        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb)
-        pointer = ctypes.c_void_p(picture.ctypes.data)
-        GL.glReadPixels(0, 0, self.viewport_width, self.viewport_height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pointer)
-
-    def _copy(self, source: int, target: int) -> None:
-        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, source)
-        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, target)
-        box = 0, 0, self.viewport_width, self.viewport_height
-        GL.glBlitFramebuffer(*box, *box, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+    def delete(self) -> None:
+        super().delete()
+        self.canvas.delete()
 
     def _forward_pass(self, scene: pyrender.Scene, flags: int, seg_node_map: dict | None = None) -> None:
         """Returns while the picture is still being drawn: meanwhile the caller prepares the next frame."""
-        self._configure_forward_pass_viewport(flags)
-        if self._kept:
-            self._copy(self._kept[0], self._main_fb_ms)
-        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
-        GL.glEnable(GL.GL_MULTISAMPLE)
+        self.canvas.begin(self.changing)
+        GL.glEnable(GL.GL_DEPTH_TEST)
         GL.glFrontFace(GL.GL_CW)
         for node in self._sorted_mesh_nodes(scene):  # solid ones first
             for primitive in node.mesh.primitives:
@@ -155,7 +155,7 @@ class PortraitRenderer(Renderer):
         GL.glUseProgram(0)
         GL.glFlush()
 
-    def _draw(self, primitive: pyrender.Primitive, tile: _Tile, flags: int) -> None:
+    def _draw(self, primitive: pyrender.Primitive, tile: Tile, flags: int) -> None:
         material = primitive.material
         program = self._get_primitive_program(primitive, flags, ProgramFlags.USE_MATERIAL)
         program._bind()
@@ -166,7 +166,7 @@ class PortraitRenderer(Renderer):
         _switch(GL.GL_BLEND, material.alphaMode == "BLEND")
         GL.glBlendFunc(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA)
         _switch(GL.GL_CULL_FACE, not material.doubleSided)
-        GL.glViewport(*tile.viewport)
+        GL.glViewport(*(FINER * edge for edge in tile.viewport))
         primitive._bind()
         GL.glDrawElementsInstanced(GL.GL_TRIANGLES, primitive.indices.size, GL.GL_UNSIGNED_INT, None, 1)
         primitive._unbind()
@@ -181,6 +181,7 @@ class Stage:
         self._offscreen._renderer.delete()
         self._renderer = self._offscreen._renderer = PortraitRenderer(64, 64)
         self._scene: PortraitScene | None = None
+        self._covered: list[Box] = []  # by each figure in the last frame
 
     def describe(self) -> str:
         return f"{GL.glGetString(GL.GL_RENDERER).decode()}, OpenGL {GL.glGetString(GL.GL_VERSION).decode().split()[0]}"
@@ -188,11 +189,11 @@ class Stage:
     def show(self, figures: list[Figure], size: int) -> None:
         """From here on these figures are drawn, side by side, each `size` x `size` pixels."""
         self._scene = PortraitScene(figures, size)
-        self._renderer.tiles = self._scene.tiles
         self._offscreen.viewport_width, self._offscreen.viewport_height = self._scene.width, self._scene.height
-        self._renderer.forget_backdrop()
+        self._renderer.show_tiles(self._scene.tiles, self._scene.width, self._scene.height)
         self._offscreen.render(self._scene.backdrop)
-        self._renderer.keep_backdrop()
+        self._renderer.canvas.keep()
+        self._covered = [body.box for body in self._scene.bodies]
         self._offscreen.render(self._scene.scene)  # puts the buffers into the context
 
     def prepare(self, vertices: list[np.ndarray]) -> None:
@@ -204,15 +205,22 @@ class Stage:
         """Draws what was prepared; returns before the picture is finished."""
         for body in self._scene.bodies:
             body.upload()
+        boxes = [body.box for body in self._scene.bodies]
+        self._renderer.changing = [_around(now, before) for now, before in zip(boxes, self._covered)]
+        self._covered = boxes
         self._offscreen.render(self._scene.scene)
 
     def read(self, picture: np.ndarray) -> None:
         """picture: (H, W, 4) uint8, filled with what was drawn"""
-        self._renderer.read(picture)
+        self._renderer.canvas.read(picture, self._renderer.changing)
 
 
 def _switch(capability: int, on: bool) -> None:
     (GL.glEnable if on else GL.glDisable)(capability)
+
+
+def _around(one: Box, other: Box) -> Box:
+    return (*np.minimum(one[:2], other[:2]).tolist(), *np.maximum(one[2:], other[2:]).tolist())
 
 
 def _look(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -245,7 +253,7 @@ def _backdrop(steps: int = 24) -> pyrender.Primitive:
         tangents=np.tile([BACKDROP, 1.0, 1.0, 0.0], (len(x), 1)),
         color_0=np.hstack([colours, np.ones((len(x), 1))]),
         indices=faces.reshape(-1, 3),
-        material=pyrender.MetallicRoughnessMaterial(doubleSided=True),
+        material=_GlossyMaterial(doubleSided=True),
     )
 
 

@@ -22,7 +22,7 @@ out vec3 light;  // linear, on a white surface
 out vec3 shine;  // linear, whatever the surface's colour
 out float alpha;
 #else
-out vec4 colour; // as shown
+noperspective out vec4 colour; // as shown; triangles are too small to tell, and it costs less
 #endif
 #ifdef USE_GLOSSY_MATERIAL
 out vec3 to_camera;
