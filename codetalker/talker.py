@@ -132,7 +132,8 @@ class Talker(nn.Module):
         mask: Tensor | None = None,
         decode: bool = True,
     ) -> Prediction:
-        """One training pass, teacher-forced but for a share `own` of frames that are the model's.
+        """One training pass, teacher-forced but for a share `own` of frames that are the model's. The true past is seen
+        as stage 1 gives it back, which is how generation will see its own.
 
         features: (B, S, D); motion: (B, T, M); style: (B, styles); mask: (B, T) bool, false where padded. Losses:
         "code" and, with decode, "motion" (squared error). Gradients pass the query straight through: to the feature
@@ -146,11 +147,11 @@ class Talker(nn.Module):
         memories = self.predictor.prepare(features, mask)
         with torch.no_grad():
             codes = self.autoencoder.encode(motion)
-            inputs = motion
+            inputs = self.autoencoder.decode(query.lookup(codes))
             if own > 0:
-                hidden = self.predictor(motion, style, memories)
+                hidden = self.predictor(inputs, style, memories)
                 vectors = query.lookup(query(self._features(hidden)))
-                inputs = mix_own(motion, self.autoencoder.decode(vectors, known=motion), own)
+                inputs = mix_own(inputs, self.autoencoder.decode(vectors, known=inputs), own)
         predicted = self._features(self.predictor(inputs, style, memories))
         logits = query.logits(predicted)
         if self.spec.code_loss == "cross_entropy":
