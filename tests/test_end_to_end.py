@@ -22,10 +22,7 @@ SIZE = 256  # pixels; a quarter of the default's work
 REPORT_KEYS = {"audio_seconds", "frames", "fps", "style", "head", "weights", "device", "seconds"}
 STAGE_KEYS = {"load", "speech", "talker", "baseline", "render", "total"}
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (DEFAULT_WEIGHTS / "bundle.json").exists(), reason="weights/open holds no bundle yet"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
