@@ -73,7 +73,7 @@ def figure_of(head: Head) -> Figure:
             surface[part.vertices, 0] = surface_of(part)
         surface[:, 1:4] = openness(head)
         wet = surface[:, 0] == Surface.WET  # it scatters light: no hard shadows in a mouth
-        surface[wet, 1] = 0.12 + 0.88 * np.sqrt(surface[wet, 1])
+        surface[wet, 1] = 0.30 + 0.70 * np.sqrt(surface[wet, 1])
         surface[wet, 2] = np.maximum(surface[wet, 2], 0.8 * surface[wet, 1])
         _made[head] = Figure(
             head.vertices,
