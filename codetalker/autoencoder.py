@@ -22,12 +22,14 @@ class RegionSpec:
     channels: of the motion; None for all of them
     parts: codes a frame (the paper's H)
     temperature: at which stage 2 draws this region's codes; 0 takes the nearest
+    smoothing: frames up to the present one that the decoded motion is averaged over: draws jump where faces glide
     """
 
     name: str
     channels: tuple[int, ...] | None
     parts: int
     temperature: float = 0.0
+    smoothing: int = 1
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,14 @@ class AutoencoderSpec:
 
 @dataclass
 class StackState:
-    """Past of a causal stack: the convolution's last inputs (B, width, KERNEL), and a cache for each layer."""
+    """Past of a causal stack: the convolution's last inputs (B, width, KERNEL), a cache for each layer, and the frames
+    that smoothing still needs."""
 
     rows: BiasRows
     caches: list[KeyValueCache]
     recent: Tensor | None = None
     position: int = 0
+    decoded: Tensor | None = None  # (B, smoothing, channels)
 
 
 class Block(nn.Module):
@@ -154,6 +158,12 @@ class TemporalStack(nn.Module):
         return x
 
 
+def _hann(frames: int) -> Tensor:
+    """Weights of the last `frames` frames, a Hann window of sum one."""
+    window = torch.hann_window(frames + 2, periodic=False)[1:-1]
+    return window / window.sum()
+
+
 class RegionCoder(nn.Module):
     """Codes for one region: encoder, codebook, decoder. Motion is taken relative to `mean`, in units of `std`."""
 
@@ -169,6 +179,7 @@ class RegionCoder(nn.Module):
         self.code_in = nn.Linear(code, spec.width) if spec.code_projection else nn.Identity()
         self.decoder = TemporalStack(spec)
         self.motion_out = nn.Linear(spec.width, channels, bias=spec.output_bias)
+        self.register_buffer("glide", _hann(region.smoothing), persistent=False)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
 
@@ -179,13 +190,22 @@ class RegionCoder(nn.Module):
 
     def decode(self, vectors: Tensor) -> Tensor:
         """vectors: (B, T, parts, C) -> motion (B, T, channels)."""
-        return self._motion(self.decoder(self.code_in(vectors.flatten(2))))
+        motion = self._motion(self.decoder(self.code_in(vectors.flatten(2))))
+        if len(self.glide) == 1:
+            return motion
+        past = motion[:, :1].expand(-1, len(self.glide) - 1, -1)  # before it began, the face was as in its first frame
+        return torch.cat([past, motion], 1).unfold(1, len(self.glide), 1) @ self.glide
 
     def decode_last(self, vectors: Tensor) -> Tensor:
         return self._motion(self.decoder.last(self.code_in(vectors.flatten(2))))
 
     def decode_step(self, vectors: Tensor, state: StackState) -> Tensor:
-        return self._motion(self.decoder.step(self.code_in(vectors.flatten(2)), state))
+        motion = self._motion(self.decoder.step(self.code_in(vectors.flatten(2)), state))
+        if len(self.glide) == 1:
+            return motion
+        past = motion.expand(-1, len(self.glide) - 1, -1) if state.decoded is None else state.decoded[:, 1:]
+        state.decoded = torch.cat([past, motion], 1)
+        return (self.glide @ state.decoded)[:, None]
 
     def _motion(self, hidden: Tensor) -> Tensor:
         return self.motion_out(hidden) * self.std + self.mean

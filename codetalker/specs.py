@@ -9,6 +9,7 @@ from .talker import TalkerSpec
 
 FPS = 30
 ABOVE = {"eyes": ("eye", "cheekSquint"), "brows": ("brow",), "head": ("head",)}  # first letters of their channels
+SMOOTHING = {"eyes": 3, "brows": 7, "head": 15}  # frames: a blink takes four, a nod ten
 
 
 def face_regions(mouth_parts: int = 4, temperature: float = 1.0) -> tuple[RegionSpec, ...]:
@@ -22,7 +23,7 @@ def face_regions(mouth_parts: int = 4, temperature: float = 1.0) -> tuple[Region
         for region, first in ABOVE.items()
     }
     mouth = sorted(set(range(MOTION_DIM)) - set(sum(above.values(), ())))
-    drawn = [RegionSpec(region, channels, 1, temperature) for region, channels in above.items()]
+    drawn = [RegionSpec(region, channels, 1, temperature, SMOOTHING[region]) for region, channels in above.items()]
     return RegionSpec("mouth", tuple(mouth), mouth_parts), *drawn
 
 
