@@ -43,8 +43,8 @@ def build(studio: Studio) -> gr.Blocks:
                     gr.Examples([[str(path)] for path in examples], [speech], example_labels=labels, label="Or try")
                 style_choices, heads = studio.styles(), studio.heads()
                 with gr.Row():
-                    style = gr.Dropdown(style_choices, value=style_choices[0][1], label="Style", min_width=220)
-                    head = gr.Dropdown(heads, value=heads[0], label="Head", min_width=160)
+                    style = gr.Dropdown(style_choices, value=style_choices[0][1], label="Style", scale=2, min_width=220)
+                    head = gr.Dropdown(heads, value=heads[0], label="Head", scale=1, min_width=110)
                 with gr.Row():
                     start = gr.Button("Make it talk", variant="primary", scale=3, min_width=160, elem_id="start")
                     cancel = gr.Button("Cancel", interactive=False, scale=1, min_width=90, elem_id="cancel")
