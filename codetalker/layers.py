@@ -225,12 +225,12 @@ class DecoderLayer(nn.Module):
 class ContextBlock(nn.Module):
     """Residual temporal convolution in the manner of ConvNeXt (Liu et al. 2022), over (B, T, width)."""
 
-    def __init__(self, width: int, kernel: int) -> None:
+    def __init__(self, width: int, kernel: int, expansion: int = 2) -> None:
         super().__init__()
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, 2 * width)
-        self.contract = nn.Linear(2 * width, width)
+        self.expand = nn.Linear(width, expansion * width)
+        self.contract = nn.Linear(expansion * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         mixed = self.norm(self.depthwise(x.transpose(1, 2)).transpose(1, 2))

@@ -44,30 +44,24 @@ def open_autoencoder(regions: tuple[RegionSpec, ...] | None = None, width: int =
 
 
 def open_talker(speech_dim: int, styles: int, autoencoder: AutoencoderSpec | None = None) -> TalkerSpec:
-    predictor = PredictorSpec(
-        motion_dim=MOTION_DIM,
-        speech_dim=speech_dim,
-        speech_per_frame=1,
-        styles=styles,
-        width=256,
-        layers=3,
-        period=FPS,
-        window=4 * FPS,
-        context_blocks=3,
-        dropout=0.0,
-    )
+    predictor = _predictor(speech_dim, styles, width=256, layers=3)
     return TalkerSpec(predictor, autoencoder or open_autoencoder(), code_loss="cross_entropy")
 
 
 def open_faceformer(speech_dim: int, styles: int) -> PredictorSpec:
     """One layer of width 128, the published baseline's shape, hearing as much of the speech as the talker."""
+    return _predictor(speech_dim, styles, width=128, layers=1)
+
+
+def _predictor(speech_dim: int, styles: int, width: int, layers: int) -> PredictorSpec:
+    """What the open models have in common: one feature a frame, four seconds of their own past."""
     return PredictorSpec(
         motion_dim=MOTION_DIM,
         speech_dim=speech_dim,
         speech_per_frame=1,
         styles=styles,
-        width=128,
-        layers=1,
+        width=width,
+        layers=layers,
         period=FPS,
         window=4 * FPS,
         context_blocks=3,

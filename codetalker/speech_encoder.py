@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers.audio_utils import mel_filter_bank
 
 from .audio import SAMPLE_RATE
+from .layers import ContextBlock
 from .phones import PHONES
 
 N_FFT = 512
@@ -37,23 +38,6 @@ class MelSpec:
     heads: int = 4
     reach: int = 50  # frames at 50 Hz that attention sees to each side
     bands: int = 4  # loudness features, for what follows the prosody
-
-
-class ConvNeXtBlock(nn.Module):
-    """Depthwise convolution, then a two-layer perceptron, added to the input."""
-
-    def __init__(self, width: int, kernel: int) -> None:
-        super().__init__()
-        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
-        self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, 4 * width)
-        self.contract = nn.Linear(4 * width, width)
-        nn.init.zeros_(self.contract.weight)  # each block starts as the identity
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, T, C) -> (B, T, C)"""
-        hidden = self.norm(self.depthwise(x.transpose(1, 2)).transpose(1, 2))
-        return x + self.contract(F.gelu(self.expand(hidden)))
 
 
 class LocalAttentionBlock(nn.Module):
@@ -119,7 +103,9 @@ class MelEncoder(nn.Module):
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)  # (257, mels)
         self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
         self.stem = nn.Conv1d(spec.mels, spec.width, 5, stride=2, padding=2)
-        self.blocks = nn.ModuleList(ConvNeXtBlock(spec.width, spec.kernel) for _ in range(spec.blocks))
+        self.blocks = nn.ModuleList(ContextBlock(spec.width, spec.kernel, expansion=4) for _ in range(spec.blocks))
+        for block in self.blocks:
+            nn.init.zeros_(block.contract.weight)  # each begins as the identity
         self.attention = nn.ModuleList(
             LocalAttentionBlock(spec.width, spec.heads, spec.reach) for _ in range(spec.attention_layers)
         )
