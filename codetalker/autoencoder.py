@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import BiasRows, CausalBias, KeyValueCache, SelfAttention, sinusoids
+from .layers import Readout
 from .quantizer import Quantizer
-
-KERNEL = 5  # frames, of the convolution on each side
+from .temporal import PrefixState, StackState, TemporalStack
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,8 @@ class AutoencoderSpec:
         covered = [c for region in self.regions for c in (region.channels or range(self.motion_dim))]
         if sorted(covered) != list(range(self.motion_dim)):
             raise ValueError(f"regions {[region.name for region in self.regions]} do not cover each channel once")
+        if not self.causal and any(region.smoothing > 1 for region in self.regions):
+            raise ValueError("smoothing belongs to the causal form; the published one has none")
 
     @property
     def causal(self) -> bool:
@@ -64,98 +65,6 @@ class AutoencoderSpec:
     def slots(self) -> int:
         """Codes a frame, over all regions (Q)."""
         return sum(region.parts for region in self.regions)
-
-
-@dataclass
-class StackState:
-    """Past of a causal stack: the convolution's last inputs (B, width, KERNEL), a cache for each layer, and the frames
-    that smoothing still needs."""
-
-    rows: BiasRows
-    caches: list[KeyValueCache]
-    recent: Tensor | None = None
-    position: int = 0
-    decoded: Tensor | None = None  # (B, smoothing, channels)
-
-
-class Block(nn.Module):
-    """Pre-norm transformer layer; scores are scaled by the whole width, as in the published code."""
-
-    def __init__(self, spec: AutoencoderSpec) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(spec.width)
-        self.attention = SelfAttention(spec.width, spec.heads, bias=False, scale=spec.width**-0.5)
-        self.mlp_norm = nn.LayerNorm(spec.width)
-        self.expand = nn.Linear(spec.width, spec.feed_forward)
-        self.contract = nn.Linear(spec.feed_forward, spec.width)
-
-    def _mlp(self, x: Tensor) -> Tensor:
-        return x + self.contract(F.gelu(self.expand(self.mlp_norm(x)), approximate="tanh"))
-
-    def forward(self, x: Tensor, bias: Tensor | None, cache: KeyValueCache | None = None) -> Tensor:
-        return self._mlp(x + self.attention(self.attention_norm(x), bias, cache))
-
-    def last(self, x: Tensor) -> Tensor:
-        """The last frame alone, (B, 1, width), without a bias."""
-        return self._mlp(x[:, -1:] + self.attention.last(self.attention_norm(x)))
-
-
-class TemporalStack(nn.Module):
-    """Convolution, rectifier, transformer: (B, T, width) -> (B, T, width).
-
-    Published (window 0): sees all frames; instance norm over time; and every frame gets the positional encoding of
-    position 0, because the published code indexes its table by the batch axis.
-    Causal: sees `window` frames of the past; no norm over time; distance enters as ALiBi's bias.
-    """
-
-    def __init__(self, spec: AutoencoderSpec) -> None:
-        super().__init__()
-        self.window, self.negative_slope = spec.window, spec.negative_slope
-        self.conv = nn.Conv1d(spec.width, spec.width, KERNEL)
-        self.embed = nn.Linear(spec.width, spec.width)
-        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.layers))
-        self.bias = CausalBias(spec.heads, period=1, window=spec.window) if spec.window else None
-        self.register_buffer("origin", sinusoids(torch.zeros(1), spec.width), persistent=False)
-
-    def _into_blocks(self, x: Tensor) -> Tensor:
-        sides = (KERNEL - 1, 0) if self.window else (KERNEL // 2, KERNEL // 2)
-        x = self.conv(F.pad(x.transpose(1, 2), sides, mode="replicate"))
-        x = F.leaky_relu(x, self.negative_slope)
-        if self.window:
-            return self.embed(x.transpose(1, 2))
-        return self.embed(F.instance_norm(x).transpose(1, 2)) + self.origin
-
-    def forward(self, x: Tensor) -> Tensor:
-        frames = x.shape[1]
-        x = self._into_blocks(x)
-        bias = self.bias(frames) if self.window else None
-        for block in self.blocks:
-            x = block(x, bias)
-        return x
-
-    def last(self, x: Tensor) -> Tensor:
-        """The last frame of a non-causal stack, (B, 1, width): its last layer computes that frame only."""
-        x = self._into_blocks(x)
-        for block in self.blocks[:-1]:
-            x = block(x, None)
-        return self.blocks[-1].last(x)
-
-    def start(self) -> StackState:
-        return StackState(BiasRows(self.bias), [KeyValueCache(self.window) for _ in self.blocks])
-
-    def step(self, x: Tensor, state: StackState) -> Tensor:
-        """The next frame of a causal stack: (B, 1, width) -> (B, 1, width), equal to `forward` over all so far."""
-        new = x.transpose(1, 2)  # (B, width, 1)
-        past = new.expand(-1, -1, KERNEL - 1) if state.recent is None else state.recent[:, :, 1:]
-        state.recent = torch.cat([past, new], 2)
-        # the convolution over its one full position is a product
-        x = F.linear(state.recent.flatten(1), self.conv.weight.flatten(1), self.conv.bias)[:, None]
-        x = self.embed(F.leaky_relu(x, self.negative_slope))
-        bias = state.rows(state.position)
-        for block, cache in zip(self.blocks, state.caches):
-            x = block(x, bias, cache)
-        state.position += 1
-        return x
 
 
 def _hann(frames: int) -> Tensor:
@@ -173,11 +82,12 @@ class RegionCoder(nn.Module):
         code = region.parts * spec.code_dim
         self.parts, self.negative_slope = region.parts, spec.negative_slope
         self.motion_in = nn.Linear(channels, spec.width)
-        self.encoder = TemporalStack(spec)
+        stack = (spec.width, spec.heads, spec.layers, spec.feed_forward, spec.window, spec.negative_slope)
+        self.encoder = TemporalStack(*stack)
         self.code_out = nn.Linear(spec.width, code) if spec.code_projection else nn.Identity()
         self.quantizer = Quantizer(spec.entries, spec.code_dim, spec.decay)
         self.code_in = nn.Linear(code, spec.width) if spec.code_projection else nn.Identity()
-        self.decoder = TemporalStack(spec)
+        self.decoder = TemporalStack(*stack)
         self.motion_out = nn.Linear(spec.width, channels, bias=spec.output_bias)
         self.register_buffer("glide", _hann(region.smoothing), persistent=False)
         self.register_buffer("mean", torch.zeros(channels))
@@ -188,27 +98,38 @@ class RegionCoder(nn.Module):
         x = F.leaky_relu(self.motion_in((motion - self.mean) / self.std), self.negative_slope)
         return self.code_out(self.encoder(x)).unflatten(2, (self.parts, -1))
 
+    def latents(self, vectors: Tensor) -> Tensor:
+        """vectors: (B, T, parts, C) -> what the last layer reads, (B, T, width)."""
+        return self.decoder(self.code_in(vectors.flatten(2)))
+
     def decode(self, vectors: Tensor) -> Tensor:
         """vectors: (B, T, parts, C) -> motion (B, T, channels)."""
-        motion = self._motion(self.decoder(self.code_in(vectors.flatten(2))))
+        motion = self._motion(self.latents(vectors))
         if len(self.glide) == 1:
             return motion
         past = motion[:, :1].expand(-1, len(self.glide) - 1, -1)  # before it began, the face was as in its first frame
         return torch.cat([past, motion], 1).unfold(1, len(self.glide), 1) @ self.glide
 
-    def decode_last(self, vectors: Tensor) -> Tensor:
-        return self._motion(self.decoder.last(self.code_in(vectors.flatten(2))))
-
-    def decode_step(self, vectors: Tensor, state: StackState) -> Tensor:
-        motion = self._motion(self.decoder.step(self.code_in(vectors.flatten(2)), state))
+    def step(self, vectors: Tensor, state: StackState | PrefixState) -> Tensor:
+        """The next frame, (B, 1, parts, C), to its motion (causal) or its latent (published)."""
+        x = self.code_in(vectors.flatten(2))
+        if isinstance(state, PrefixState):
+            return self.decoder.last(x, state)
+        motion = self._motion(self.decoder.step(x, state))
         if len(self.glide) == 1:
             return motion
         past = motion.expand(-1, len(self.glide) - 1, -1) if state.decoded is None else state.decoded[:, 1:]
         state.decoded = torch.cat([past, motion], 1)
         return (self.glide @ state.decoded)[:, None]
 
-    def _motion(self, hidden: Tensor) -> Tensor:
-        return self.motion_out(hidden) * self.std + self.mean
+    def readout(self) -> Readout:
+        """From latents to motion, mean and std included."""
+        weight, bias = self.motion_out.weight, self.motion_out.bias
+        bias = self.mean if bias is None else bias * self.std + self.mean
+        return Readout(weight if bool((self.std == 1).all()) else weight * self.std[:, None], bias)
+
+    def _motion(self, latents: Tensor) -> Tensor:
+        return self.motion_out(latents) * self.std + self.mean
 
 
 @dataclass
@@ -278,8 +199,6 @@ class Autoencoder(nn.Module):
 
     def decode(self, vectors: Tensor, known: Tensor | None = None) -> Tensor:
         """vectors: (B, T, Q, C) -> motion (B, T, M). known: (B, T, M), from which the drawn regions are taken."""
-        if vectors.shape[1] == 1 and not self.spec.causal:
-            return self.decode(vectors.repeat(1, 2, 1, 1))[:, :1]  # one frame has no variance over time; as published
         parts = vectors.split(self.parts, 2)
         motions = [None] * len(parts) if known is None else list(self._split(known))
         for index, (coder, region) in enumerate(zip(self.regions.values(), self.spec.regions)):
@@ -287,22 +206,35 @@ class Autoencoder(nn.Module):
                 motions[index] = coder.decode(parts[index])
         return self._join(motions)
 
-    def decode_last(self, vectors: Tensor) -> Tensor:
-        """The last frame of `decode`, (B, 1, M), for a non-causal spec: cheaper, and the same."""
-        if vectors.shape[1] == 1:
-            return self.decode(vectors)
-        parts = vectors.split(self.parts, 2)
-        return self._join([coder.decode_last(part) for coder, part in zip(self.regions.values(), parts)])
+    def latents(self, vectors: Tensor) -> Tensor:
+        """`decode` of a non-causal spec, less the readout: (B, T, Q, C) -> (B, T, regions * width)."""
+        coders = zip(self.regions.values(), vectors.split(self.parts, 2))
+        return torch.cat([coder.latents(part) for coder, part in coders], -1)
 
-    def start(self) -> list[StackState]:
-        """The state of `decode_step` before the first frame; for a causal spec."""
-        return [coder.decoder.start() for coder in self.regions.values()]
+    def readout(self) -> Readout | None:
+        """The linear map from latents to motion; a causal spec has none, its motion is all there is."""
+        if self.spec.causal:
+            return None
+        weights, biases = zip(*(coder.readout() for coder in self.regions.values()))
+        if self.in_order and len(weights) == 1:
+            return Readout(weights[0], biases[0])
+        return Readout(torch.block_diag(*weights)[self.inverse], torch.cat(biases)[self.inverse])
 
-    def decode_step(self, vectors: Tensor, states: list[StackState]) -> Tensor:
-        """The next frame: (B, 1, Q, C) -> (B, 1, M), equal to `decode` over all frames so far; for a causal spec."""
-        parts = vectors.split(self.parts, 2)
-        coders = zip(self.regions.values(), parts, states)
-        return self._join([coder.decode_step(part, state) for coder, part, state in coders])
+    def start(self, lookback: int = 0) -> list[StackState | PrefixState]:
+        """The state of `step` before the first frame.
+
+        lookback: frames that a non-causal spec sees at each step, an approximation; 0: all so far, exact.
+        """
+        if self.spec.causal:
+            return [coder.decoder.start() for coder in self.regions.values()]
+        return [PrefixState(lookback) for _ in self.regions]
+
+    def step(self, vectors: Tensor, states: list[StackState | PrefixState]) -> Tensor:
+        """The next frame, (B, 1, Q, C), equal to the last of `decode` over all so far: motion (B, 1, M), or of a
+        non-causal spec the last of `latents`, (B, 1, regions * width)."""
+        coders = zip(self.regions.values(), vectors.split(self.parts, 2), states)
+        made = [coder.step(part, state) for coder, part, state in coders]
+        return self._join(made) if self.spec.causal else torch.cat(made, -1)
 
     def _split(self, motion: Tensor) -> tuple[Tensor, ...]:
         return (motion if self.in_order else motion[..., self.order]).split(self.sizes, -1)

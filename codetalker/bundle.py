@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,26 @@ import torch
 from torch import Tensor, nn
 
 from . import decoding
+from .audio import SAMPLE_RATE
+from .decoding import Decoded
 from .errors import UserError
 from .faceformer import FaceFormer
-from .motion import Animation, VertexAnimation
+from .motion import Animation, LinearVertices, VertexAnimation
 from .predictor import PredictorSpec
 from .storage import DESCRIPTION, FORMAT, build_encoder, fill, read_description, read_talker_spec, read_tensors, write
 from .styles import style_weights
 from .talker import Talker
-from .wav2vec import Wav2Vec2Encoder
+from .wav2vec import Wav2Vec2Encoder, normalise
+from .windows import (
+    LOOKBACK,
+    TOGETHER,
+    WHOLE_SECONDS,
+    WINDOW_SECONDS,
+    Heard,
+    check_decoding,
+    cross_fade,
+    window_starts,
+)
 
 MODELS = ("talker", "baseline")
 
@@ -70,60 +82,122 @@ class Bundle:
         return self
 
     @torch.inference_mode()
-    def encode(self, speech: np.ndarray, model: str = "talker") -> Tensor:
-        """speech: (N,) float32 at 16 kHz -> the features that `model` reads, (1, S, D)."""
-        self._model(model)
-        return self.encoders[model](self._batch(speech))
+    def encode(self, speech: np.ndarray, model: str = "talker", decoding: str = "auto") -> Heard:
+        """speech: (N,) float32 at 16 kHz -> what `model` hears of it.
+
+        decoding, which matters to published models alone: "whole" is exact at any length; "windows" overlap and are
+        cross-faded; "auto" is whole up to 20 s, windows beyond; "fast" is "auto" with a stage 1 that looks back a
+        second at each step, which chooses some other codes (benchmarks/README.md).
+        """
+        check_decoding(decoding)
+        encoder, batch = self.encoders[model], self._batch(speech)
+        seconds = len(speech) / SAMPLE_RATE
+        if not isinstance(encoder, Wav2Vec2Encoder):
+            return Heard(encoder(batch))
+        lookback = LOOKBACK if decoding == "fast" else 0
+        longest = {"whole": np.inf, "windows": WINDOW_SECONDS}.get(decoding, WHOLE_SECONDS)
+        values = normalise(batch)
+        if seconds <= longest:
+            return Heard(encoder.features(values), lookback=lookback)
+        starts, per_frame = window_starts(seconds), self._model(model).predictor.speech_per_frame
+        features = encoder.windows(values, starts, WINDOW_SECONDS)
+        frames = encoder.count(len(speech)) // per_frame
+        return Heard(features, tuple(round(start * self.fps) for start in starts), frames, lookback)
 
     def generate(
         self,
-        features: Tensor,
+        heard: Heard,
         style: str | None = None,
         model: str = "talker",
         seed: int = 0,
         progress: Callable[[float], None] | None = None,
-        template: str | None = None,
+        template: str | np.ndarray | None = None,
     ) -> Animation | VertexAnimation:
-        """features: (1, S, D) of `encode`; style: a name, "a:0.7,b:0.3", or None for the first; template: likewise."""
-        weights = style_weights(style, self.styles).to(features)
-        motion = decoding.generate(self._model(model), features, weights, seed, progress)[0].cpu().numpy()
+        """heard: of `encode`; style: a name, "a:0.7,b:0.3", or None for the first; template: (V, 3), a name, or None
+        for the first of the bundle's."""
+        return self.generate_styles(heard, [style], model, seed, progress, template)[0]
+
+    def generate_styles(
+        self,
+        heard: Heard,
+        styles: Sequence[str | None],
+        model: str = "talker",
+        seed: int = 0,
+        progress: Callable[[float], None] | None = None,
+        template: str | np.ndarray | None = None,
+    ) -> list[Animation] | list[VertexAnimation]:
+        """The same speech in several styles, decoded side by side; see `generate`."""
+        weights = torch.cat([style_weights(style, self.styles) for style in styles])
         if self.space == "arkit":
-            return Animation.from_motion(motion, self.fps)
+            motions = self._decode(heard, weights, model, seed, progress).motion().cpu().numpy()
+            return [Animation.from_motion(motion, self.fps) for motion in motions]
         neutral = self._template(template)
-        return VertexAnimation(neutral + motion.reshape(-1, *neutral.shape), neutral, self.fps)
+        decoded = self._decode(heard, weights, model, seed, progress)
+        basis = decoded.readout.weight.T.detach().cpu().numpy()  # (R, V * 3)
+        rest = neutral + decoded.readout.bias.detach().cpu().numpy().reshape(-1, 3)
+        moving = [LinearVertices(latents, basis, rest) for latents in decoded.latents.cpu().numpy()]
+        return [VertexAnimation(vertices, neutral, self.fps, self.faces) for vertices in moving]
+
+    @torch.inference_mode()
+    def _decode(
+        self, heard: Heard, weights: Tensor, model: str, seed: int, progress: Callable[[float], None] | None
+    ) -> Decoded:
+        """weights: (styles, style weights) -> a clip for each."""
+        chosen, weights, made = self._model(model), weights.to(heard.features), []
+        groups = heard.features.split(TOGETHER)
+        for index, features in enumerate(groups):
+
+            def tell(fraction: float, index: int = index) -> None:
+                progress((index + fraction) / len(groups))
+
+            rows = features.repeat(len(weights), 1, 1)  # style by style, its windows one after the other
+            own = weights.repeat_interleave(len(features), 0)
+            made.append(decoding.decode(chosen, rows, own, seed, tell if progress else None, heard.lookback))
+        parts = [one.latents.unflatten(0, (len(weights), -1)) for one in made]  # (styles, windows, T, R) each
+        windows, frames = torch.cat(parts, 1), heard.frames or parts[0].shape[2]
+        faded = [cross_fade(of_style, heard.starts, frames) for of_style in windows]
+        return Decoded(torch.cat(faded), made[0].readout)
 
     def animate(
-        self, speech: str | Path | np.ndarray, style: str | None = None, seed: int = 0, model: str = "talker"
+        self,
+        speech: str | Path | np.ndarray,
+        style: str | None = None,
+        seed: int = 0,
+        model: str = "talker",
+        decoding: str = "auto",
     ) -> Animation | VertexAnimation:
-        """A speech file, or (N,) float32 at 16 kHz, to its animation."""
+        """A speech file, or (N,) float32 at 16 kHz, to its animation. decoding: as in `encode`."""
         if isinstance(speech, (str, Path)):
             from .audio import load_speech
 
             speech = load_speech(speech)
-        return self.generate(self.encode(speech, model), style, model, seed)
+        return self.generate(self.encode(speech, model, decoding), style, model, seed)
 
     @torch.inference_mode()
     def predict(
         self,
         values: np.ndarray,
         template: np.ndarray,
-        style: int | str | Mapping[int | str, float],
+        style: int | str | Mapping[int | str, float] | list,
         model: str | None = None,
     ) -> np.ndarray:
-        """`vertices` space, as the published code's `predict`: (T, V, 3) float32.
+        """`vertices` space, as the published code's `predict`, exact at any length: (T, V, 3) float32.
 
         values: (N,) speech at 16 kHz, zero mean and unit variance; template: (V, 3); style: an index or name, or a
-        mixture {index: weight}; model: by default the talker, or the baseline where there is none.
+        mixture {index: weight}, or a list of those for (styles, T, V, 3); model: by default the talker, or the baseline
+        where there is none.
         """
         if self.space != "vertices":
             raise UserError(f"the bundle {self.name} moves ARKit weights, not vertices: use animate")
         model = model or ("talker" if self.talker is not None else "baseline")
-        chosen = self._model(model)
-        neutral = self._fitting(np.asarray(template, np.float32), "the template")
-        features = self.encoders[model].features(self._batch(values))
-        weights = style_weights(style, self.styles).to(features)
-        motion = decoding.generate(chosen, features, weights)[0].cpu().numpy()
-        return neutral + motion.reshape(-1, *neutral.shape)
+        self._model(model)
+        neutral = self._template(np.asarray(template, np.float32))
+        heard = Heard(self.encoders[model].features(self._batch(values)))
+        styles = style if isinstance(style, list) else [style]
+        weights = torch.cat([style_weights(one, self.styles) for one in styles])
+        motion = self._decode(heard, weights, model, 0, None).motion().cpu().numpy()
+        vertices = neutral + motion.reshape(*motion.shape[:2], *neutral.shape)
+        return vertices if isinstance(style, list) else vertices[0]
 
     def _batch(self, speech: np.ndarray) -> Tensor:
         return torch.as_tensor(np.asarray(speech, np.float32), device=self.device)[None]
@@ -136,12 +210,14 @@ class Bundle:
             raise UserError(f"the bundle {self.name} holds no {name}")
         return model
 
-    def _template(self, name: str | None) -> np.ndarray:
+    def _template(self, given: str | np.ndarray | None) -> np.ndarray:
+        if isinstance(given, np.ndarray):
+            return self._fitting(given, "the template")
         if not self.templates:
             raise UserError(f"the bundle {self.name} holds no templates: import it anew with --templates templates.pkl")
-        if name is not None and name not in self.templates:
-            raise UserError(f"there is no template {name!r}: there is {', '.join(self.templates)}")
-        return self.templates[name] if name is not None else next(iter(self.templates.values()))
+        if given is not None and given not in self.templates:
+            raise UserError(f"there is no template {given!r}: there is {', '.join(self.templates)}")
+        return self.templates[given] if given is not None else next(iter(self.templates.values()))
 
     def _fitting(self, vertices: np.ndarray, what: str) -> np.ndarray:
         present = self.talker or self.baseline

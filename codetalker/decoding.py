@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .errors import UserError
 from .faceformer import FaceFormer
+from .layers import Readout
 from .predictor import PredictorState
 from .talker import CodeState, Talker
 
@@ -18,13 +19,17 @@ Model = Talker | FaceFormer
 
 
 def arrange(module: nn.Module) -> nn.Module:
-    """Turns the memory order of each linear layer's weight, values and shapes as before; for models that only decode.
+    """Makes a module ready to decode under the weights that it has now: the same results, sooner.
 
-    A product with a single row then reads the weight in order: half the time at M = 1 on a CPU, the same at M = 300.
+    Each linear layer's weight changes its memory order, so that a product with a single row reads it in order: half the
+    time at one row on a CPU, the same at 300. A model's last map and the first of its next frame become one.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             layer.weight.data = layer.weight.data.T.contiguous().T
+    if isinstance(module, Model):
+        with torch.no_grad():
+            module.predictor.fuse(module.readout())
     return module
 
 
@@ -44,60 +49,90 @@ class DecodingState:
     """A clip in progress; ends with it.
 
     own: (B, 1, width), the style's vector
+    readout: from latents to motion; None: a latent is the motion
     features: (B, n, D), the speech features that are still of use; the first belongs to frame `first`
-    motion: (B, 1, M), the last frame that was made
+    latent: (B, 1, R), of the last frame that was made
     """
 
     own: Tensor
+    readout: Readout | None
     predictor: PredictorState
     output: CodeState | None
     features: Tensor | None = None
     first: int = 0
-    motion: Tensor | None = None
+    latent: Tensor | None = None
+
+
+@dataclass
+class Decoded:
+    """A clip as its latents, (B, T, R), and the readout that makes motion of them, None where they are the motion."""
+
+    latents: Tensor
+    readout: Readout | None
+
+    @torch.inference_mode()
+    def motion(self) -> Tensor:
+        """(B, T, M)"""
+        return self.latents if self.readout is None else self.readout(self.latents)
 
 
 @torch.inference_mode()
-def start(model: Model, style: Tensor, seed: int = 0) -> DecodingState:
-    """style: (B, styles) weights."""
-    return DecodingState(
-        model.predictor.style_vector(style), model.predictor.start(), model.start(torch.Generator().manual_seed(seed))
-    )
+def start(model: Model, style: Tensor, seed: int = 0, lookback: int = 0) -> DecodingState:
+    """style: (B, styles) weights; lookback: as in `decode`."""
+    output = model.start(torch.Generator().manual_seed(seed), lookback=lookback)
+    return DecodingState(model.predictor.style_vector(style), model.readout(), model.predictor.start(), output)
 
 
 @torch.inference_mode()
-def push(model: Talker, state: DecodingState, features: Tensor, last: bool = False) -> Tensor:
+def push(model: Model, state: DecodingState, features: Tensor, last: bool = False) -> Tensor:
     """The frames of motion that can be told by now, (B, n, M), n >= 0; chunks of any size give what the whole gives.
 
     features: (B, S, D), the next of the speech; last: nothing follows. Frames come the predictor's reach late.
     """
     if not _incremental(model):
         raise UserError("this bundle's stage 1 looks at the whole clip, so it cannot stream; generate the clip at once")
-    return _advance(model, state, features, last, None)
+    return Decoded(_advance(model, state, features, last, None), state.readout).motion()
 
 
 @torch.inference_mode()
-def generate(
-    model: Model, features: Tensor, style: Tensor, seed: int = 0, progress: Callable[[float], None] | None = None
-) -> Tensor:
-    """A whole clip, cached. features: (1 or B, S, D); style: (B, styles) -> motion (B, T, M)."""
-    state = start(model, style, seed)
-    motion = _advance(model, state, features.expand(len(style), -1, -1), True, progress)
-    return model.revise(motion, state.output) if motion.shape[1] else motion
+def decode(
+    model: Model,
+    features: Tensor,
+    style: Tensor,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+    lookback: int = 0,
+) -> Decoded:
+    """A whole clip, cached. features: (1 or B, S, D); style: (B, styles).
+
+    lookback: frames of codes that a published stage 1 sees at each step; 0, all of them, is exact. Short ones choose
+    other codes here and there: benchmarks/README.md has what that does to the lips.
+    """
+    state = start(model, style, seed, lookback)
+    latents = _advance(model, state, features.expand(len(style), -1, -1), True, progress)
+    return Decoded(model.revise(latents, state.output) if latents.shape[1] else latents, state.readout)
+
+
+def generate(model: Model, features: Tensor, style: Tensor, seed: int = 0) -> Tensor:
+    """The motion of `decode`, (B, T, M)."""
+    return decode(model, features, style, seed).motion()
 
 
 @torch.inference_mode()
 def generate_plainly(model: Model, features: Tensor, style: Tensor, seed: int = 0) -> Tensor:
     """`generate` as the papers and the published code do it: each frame recomputes all before it. To compare with."""
-    features = features.expand(len(style), -1, -1)
-    memories = model.predictor.prepare(features)
+    speech = model.predictor.hear(features.expand(len(style), -1, -1))
+    readout = model.readout()
     output = model.start(torch.Generator().manual_seed(seed), plain=True)
     unused = style.new_zeros(len(style), 1, model.predictor.motion_map.in_features)
-    motion = unused[:, :0]
-    for frame in range(memories[0].values.shape[1]):
-        seen = [memory.frames(0, frame + 1) for memory in memories]
+    made, motion = [], unused[:, :0]
+    for frame in range(speech.shape[1]):
+        seen = [memory.frames(0, frame + 1) for memory in model.predictor.remember(speech)]
         hidden = model.predictor(torch.cat([motion, unused], 1), style, seen)
-        motion = torch.cat([motion, model.emit(hidden[:, -1:], output)], 1)
-    return model.revise(motion, output) if motion.shape[1] else motion
+        latents = model.emit(hidden[:, -1:], output)
+        made.append(latents[:, -1:])
+        motion = torch.cat([motion, Decoded(latents, readout).motion()[:, -1:]], 1)
+    return Decoded(model.revise(torch.cat(made, 1), output), readout).motion() if made else motion
 
 
 def _incremental(model: Model) -> bool:
@@ -108,6 +143,7 @@ def _incremental(model: Model) -> bool:
 def _advance(
     model: Model, state: DecodingState, features: Tensor, last: bool, progress: Callable[[float], None] | None
 ) -> Tensor:
+    """The latents of the frames that can be told, (B, n, R)."""
     predictor, per_frame, reach = model.predictor, model.predictor.speech_per_frame, model.predictor.reach
     known = features if state.features is None else torch.cat([state.features, features], 1)
     begin = state.predictor.position
@@ -119,11 +155,14 @@ def _advance(
             for frame in range(begin, end):
                 here = frame - state.first
                 memory = [part.frames(here, here + 1) for part in memories]
-                hidden = predictor.step(state.own, state.motion, memory, state.predictor)
-                state.motion = model.emit(hidden, state.output)
-                made.append(state.motion)
+                hidden = predictor.step(state.own, state.latent, state.readout, memory, state.predictor)
+                state.latent = model.emit(hidden, state.output)
+                made.append(state.latent)
                 if progress is not None:
                     progress((frame + 1 - begin) / (end - begin))
     keep = max(state.first, state.predictor.position - reach)  # what lies further back no later frame depends on
     state.features, state.first = known[:, (keep - state.first) * per_frame :], keep
-    return torch.cat(made, 1) if made else known.new_zeros(len(known), 0, predictor.motion_map.in_features)
+    if made:
+        return torch.cat(made, 1)
+    width = predictor.motion_map.in_features if state.readout is None else state.readout.weight.shape[1]
+    return known.new_zeros(len(known), 0, width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .layers import Readout
 from .predictor import Prediction, Predictor, PredictorSpec, masked_mean, mix_own
 
 
@@ -33,12 +34,15 @@ class FaceFormer(nn.Module):
         made = self.motion_out(self.predictor(inputs, style, memories))
         return Prediction({"motion": masked_mean((made - motion).square(), mask)}, made)
 
-    def start(self, generator: torch.Generator, plain: bool = False) -> None:
+    def readout(self) -> Readout:
+        return Readout(self.motion_out.weight, self.motion_out.bias)
+
+    def start(self, generator: torch.Generator, plain: bool = False, lookback: int = 0) -> None:
         """Nothing is drawn, nothing remembered beyond the predictor's own state."""
 
     def emit(self, hidden: Tensor, state: None) -> Tensor:
-        """The next frame of motion, (B, 1, M), from the predictor's hidden state (B, 1, width)."""
-        return self.motion_out(hidden)
+        """The next frame's latent is the predictor's hidden state, (B, 1, width)."""
+        return hidden
 
-    def revise(self, motion: Tensor, state: None) -> Tensor:
-        return motion
+    def revise(self, latents: Tensor, state: None) -> Tensor:
+        return latents

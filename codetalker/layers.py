@@ -145,15 +145,30 @@ class SelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(batch, frames, width))
 
     def last(self, x: Tensor) -> Tensor:
-        """Attention of the last frame alone over all of x, without a bias: (B, T, width) -> (B, 1, width)."""
-        batch, frames, width = x.shape
+        """Attention of the last frame alone over all of x, without a bias: (B, T, width) -> (B, 1, width).
+
+        With one query no frame needs its key or value: q (W x) is (q W) x, and a mean of W x is W times the mean of x.
+        """
+        batch, _, width = x.shape
         weight, bias = self.qkv.weight, self.qkv.bias
         query = F.linear(x[:, -1:], weight[:width], None if bias is None else bias[:width])
-        key_value = F.linear(x, weight[width:], None if bias is None else bias[width:])
-        query = query.view(batch, 1, self.heads, -1).transpose(1, 2)  # (B, H, 1, d)
-        key, value = key_value.view(batch, frames, 2, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(query, key, value, scale=self.scale)
-        return self.out(mixed.transpose(1, 2).reshape(batch, 1, width))
+        query = query.view(batch, self.heads, 1, -1)
+        keys, values = weight[width:].view(2, self.heads, -1, width)  # (H, d, width) each
+        asked = (query @ keys).squeeze(2)  # (B, H, width); a key's bias would be the same for all frames
+        weights = (self.scale * (asked @ x.transpose(1, 2))).softmax(-1)  # (B, H, T)
+        mean = (weights @ x)[:, :, None]  # (B, H, 1, width)
+        mixed = (mean @ values.transpose(1, 2)).view(batch, 1, width)
+        return self.out(mixed if bias is None else mixed + bias[2 * width :])
+
+
+class Readout(NamedTuple):
+    """A model's last map, from latents (..., R) to motion (..., M). weight: (M, R), bias: (M,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        return F.linear(latents, self.weight, self.bias)
 
 
 class Memory(NamedTuple):

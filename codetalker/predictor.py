@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from .layers import BiasRows, CausalBias, ContextBlock, DecoderLayer, KeyValueCache, Memory, PeriodicEncoding
+from .layers import BiasRows, CausalBias, ContextBlock, DecoderLayer, KeyValueCache, Memory, PeriodicEncoding, Readout
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,20 @@ class Predictor(nn.Module):
             DecoderLayer(width, spec.heads, 2 * width, spec.dropout) for _ in range(spec.layers)
         )
         self.dropout = nn.Dropout(spec.dropout)
+        self.register_buffer("fused_weight", None, persistent=False)
+        self.register_buffer("fused_bias", None, persistent=False)
 
-    def prepare(self, features: Tensor, mask: Tensor | None = None) -> list[Memory]:
-        """Everything that depends on speech alone, for each layer.
+    def fuse(self, readout: Readout | None) -> None:
+        """Joins the model's readout and `motion_map`, two linear maps, into one, for decoding under fixed weights.
+
+        The 70,110 numbers of a BIWI frame then never pass through the loop.
+        """
+        if readout is not None:
+            self.fused_weight = self.motion_map.weight @ readout.weight
+            self.fused_bias = self.motion_map(readout.bias)
+
+    def hear(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Speech in the predictor's width, (B, T, features a frame, width).
 
         features: (B, S, speech_dim); S // speech_per_frame frames come of them. mask: (B, T) bool, false where padded.
         """
@@ -75,8 +87,15 @@ class Predictor(nn.Module):
         real = None if mask is None else mask[:, :frames].repeat_interleave(per_frame, 1)[..., None]
         for block in self.context:
             speech = block(speech if real is None else speech * real)  # beyond its end speech is zero, as unpadded
-        speech = speech.unflatten(1, (frames, per_frame))  # (B, T, features a frame, width)
+        return speech.unflatten(1, (frames, per_frame))
+
+    def remember(self, speech: Tensor) -> list[Memory]:
+        """What each layer's attention needs of the speech that was heard, (B, T, features a frame, width)."""
         return [layer.speech.prepare(speech) for layer in self.layers]
+
+    def prepare(self, features: Tensor, mask: Tensor | None = None) -> list[Memory]:
+        """Everything that depends on speech alone, for each layer; see `hear`."""
+        return self.remember(self.hear(features, mask))
 
     def style_vector(self, style: Tensor) -> Tensor:
         """style: (B, styles) weights, one-hot or a mixture -> (B, 1, width)."""
@@ -98,18 +117,31 @@ class Predictor(nn.Module):
     def start(self) -> PredictorState:
         return PredictorState(BiasRows(self.bias), [KeyValueCache(self.bias.window) for _ in self.layers])
 
-    def step(self, own: Tensor, motion: Tensor | None, memories: list[Memory], state: PredictorState) -> Tensor:
+    def step(
+        self,
+        own: Tensor,
+        latent: Tensor | None,
+        readout: Readout | None,
+        memories: list[Memory],
+        state: PredictorState,
+    ) -> Tensor:
         """The next frame: (B, 1, width), equal to `forward` over all so far.
 
-        own: style_vector; motion: (B, 1, M) of the frame before, None at the first; memories: of this frame.
+        own: style_vector; latent: (B, 1, R) of the frame before, None at the first; readout: what makes motion of it,
+        None where it is the motion; memories: of this frame.
         """
-        x = own if motion is None else self.motion_map(motion) + own
+        x = own if latent is None else self._map(latent, readout) + own
         x = self.position(x, state.position)
         bias = state.rows(state.position)
         for layer, memory, cache in zip(self.layers, memories, state.caches):
             x = layer(x, bias, memory, cache)
         state.position += 1
         return x
+
+    def _map(self, latent: Tensor, readout: Readout | None) -> Tensor:
+        if self.fused_weight is not None:
+            return F.linear(latent, self.fused_weight, self.fused_bias)
+        return self.motion_map(latent if readout is None else readout(latent))
 
 
 @dataclass

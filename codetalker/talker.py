@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .autoencoder import Autoencoder, AutoencoderSpec, StackState
+from .autoencoder import Autoencoder, AutoencoderSpec
+from .layers import Readout
 from .predictor import Prediction, Predictor, PredictorSpec, masked_mean, mix_own
+from .temporal import PrefixState, StackState
 
 LOSSES = ("feature", "cross_entropy")
 LOGIT_SCALE = 5.0  # at the start of training
@@ -80,13 +82,12 @@ class CodeQuery:
 class CodeState:
     """What `Talker.emit` keeps between frames.
 
-    stage1: its past, where it is causal and not decoded plainly; else all vectors so far, (B, 1, Q, C) each, are kept
+    stage1: its past, None where it is decoded plainly; vectors: all so far, (B, 1, Q, C) each, where they are needed
     """
 
     query: CodeQuery
     generator: torch.Generator
-    plain: bool
-    stage1: list[StackState] | None
+    stage1: list[StackState | PrefixState] | None
     vectors: list[Tensor] = field(default_factory=list)
 
 
@@ -172,20 +173,30 @@ class Talker(nn.Module):
             source = torch.einsum("btqk,qkc->btqc", logits.softmax(-1), query.codebooks)
         return source + (vectors - source).detach()
 
-    def start(self, generator: torch.Generator, plain: bool = False) -> CodeState:
-        """The state of `emit` before the first frame; plain: stage 1 decodes everything anew at each frame."""
-        incremental = self.spec.autoencoder.causal and not plain
-        return CodeState(self.query(), generator, plain, self.autoencoder.start() if incremental else None)
+    def readout(self) -> Readout | None:
+        return self.autoencoder.readout()
+
+    def start(self, generator: torch.Generator, plain: bool = False, lookback: int = 0) -> CodeState:
+        """The state of `emit` before the first frame.
+
+        plain: stage 1 decodes everything anew at each frame; lookback: as in Autoencoder.start.
+        """
+        return CodeState(self.query(), generator, None if plain else self.autoencoder.start(lookback))
 
     def emit(self, hidden: Tensor, state: CodeState) -> Tensor:
-        """The next frame of motion, (B, 1, M), from the predictor's hidden state (B, 1, width)."""
+        """The next frame's latent, (B, 1, R), from the predictor's hidden state (B, 1, width); where it is decoded
+        plainly, those of all frames so far."""
         vectors = state.query.lookup(state.query(self._features(hidden), state.generator))
-        if state.stage1 is not None:
-            return self.autoencoder.decode_step(vectors, state.stage1)
-        state.vectors.append(vectors)
-        known = torch.cat(state.vectors, 1)
-        return self.autoencoder.decode(known)[:, -1:] if state.plain else self.autoencoder.decode_last(known)
+        if state.stage1 is None or not self.spec.autoencoder.causal:
+            state.vectors.append(vectors)
+        if state.stage1 is None:
+            return self._decode(torch.cat(state.vectors, 1))
+        return self.autoencoder.step(vectors, state.stage1)
 
-    def revise(self, motion: Tensor, state: CodeState) -> Tensor:
-        """The final motion, (B, T, M): stage 1 of the published form decodes all frames anew once all are known."""
-        return motion if state.stage1 is not None else self.autoencoder.decode(torch.cat(state.vectors, 1))
+    def revise(self, latents: Tensor, state: CodeState) -> Tensor:
+        """The final ones, (B, T, R): stage 1 of the published form decodes all frames anew once all are known."""
+        return latents if self.spec.autoencoder.causal else self._decode(torch.cat(state.vectors, 1))
+
+    def _decode(self, vectors: Tensor) -> Tensor:
+        stage1 = self.autoencoder
+        return stage1.decode(vectors) if self.spec.autoencoder.causal else stage1.latents(vectors)

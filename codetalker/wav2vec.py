@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .audio import SAMPLE_RATE
+
 FEATURE_RATE = 50  # Hz, of wav2vec2's convolutions
+WINDOW_TAIL = 80  # samples beyond a window's whole seconds with which its features are 50 a second
 VARIANCE_FLOOR = 1e-7  # of the published feature extractor
 
 
@@ -52,12 +56,25 @@ class Wav2Vec2Encoder(nn.Module):
     def features(self, values: Tensor) -> Tensor:
         """values: (B, N), normalised already."""
         convolved = self.model.feature_extractor(values).transpose(1, 2)  # (B, S, channels) at 50 Hz
+        length = self._length(convolved.shape[1])
         if self.spec.resample_fps:
-            length = math.floor(convolved.shape[1] / FEATURE_RATE * self.spec.resample_fps)
             convolved = F.interpolate(convolved.transpose(1, 2), length, mode="linear", align_corners=True)
             convolved = convolved.transpose(1, 2)
-        else:
-            whole = convolved.shape[1] - convolved.shape[1] % self.spec.features_per_frame
-            convolved = convolved[:, :whole]
-        hidden = self.model.feature_projection(convolved)[0]
+        hidden = self.model.feature_projection(convolved[:, :length])[0]
         return self.model.encoder(hidden).last_hidden_state
+
+    def _length(self, convolved: int) -> int:
+        if self.spec.resample_fps:
+            return math.floor(convolved / FEATURE_RATE * self.spec.resample_fps)
+        return convolved - convolved % self.spec.features_per_frame
+
+    def count(self, samples: int) -> int:
+        """Features of so many samples."""
+        return self._length(int(self.model._get_feat_extract_output_lengths(samples)))
+
+    def windows(self, values: Tensor, starts: Sequence[int], seconds: int) -> Tensor:
+        """Those of windows that begin at whole seconds, silence after the end: (1, N) normalised -> (B, S, D)."""
+        length = seconds * SAMPLE_RATE + WINDOW_TAIL
+        padded = F.pad(values, (0, max(0, starts[-1] * SAMPLE_RATE + length - values.shape[1])))
+        cuts = (padded[:, start * SAMPLE_RATE :][:, :length] for start in starts)
+        return torch.cat([self.features(cut) for cut in cuts])  # one by one: the convolutions need most of the memory

@@ -12,7 +12,7 @@ def test_stepwise_equals_whole():
     stage1 = models.autoencoder(causal=True)
     vectors = torch.randn(2, 17, stage1.spec.slots, 4)
     whole, states = stage1.decode(vectors), stage1.start()
-    steps = torch.cat([stage1.decode_step(vectors[:, t : t + 1], states) for t in range(17)], 1)
+    steps = torch.cat([stage1.step(vectors[:, t : t + 1], states) for t in range(17)], 1)
     assert torch.allclose(steps, whole, atol=1e-5)
 
 
@@ -36,11 +36,36 @@ def test_published_form_sees_before_and_after():
     assert ((stage1.decode(changed) - stage1.decode(vectors)).abs().amax((0, 2)) > 1e-6).all()
 
 
-@pytest.mark.parametrize("frames", [1, 2, 9])
-def test_last_frame_alone_equals_the_last_of_all(frames):
+def _stepped(stage1, vectors, lookback=0):
+    states = stage1.start(lookback)
+    latents = torch.cat([stage1.step(one, states) for one in vectors.split(1, 1)], 1)
+    return stage1.readout()(latents)
+
+
+@torch.inference_mode()
+def test_step_by_step_each_frame_is_the_last_of_the_whole_so_far():
+    torch.manual_seed(0)
     stage1 = models.autoencoder(causal=False)
-    vectors = torch.randn(3, frames, 4, 4)
-    assert torch.allclose(stage1.decode_last(vectors), stage1.decode(vectors)[:, -1:], atol=1e-6)
+    vectors = torch.randn(3, 70, 4, 4)  # past the first size of the buffers
+    made = _stepped(stage1, vectors)
+    whole = torch.cat([stage1.decode(vectors[:, : frame + 1])[:, -1:] for frame in range(70)], 1)
+    assert torch.allclose(made, whole, atol=1e-5)
+    assert torch.allclose(stage1.readout()(stage1.latents(vectors)), stage1.decode(vectors), atol=1e-6)
+
+
+@torch.inference_mode()
+def test_a_lookback_leaves_out_what_lies_further_back_and_nothing_else():
+    torch.manual_seed(0)
+    stage1 = models.autoencoder(causal=False)
+    vectors = torch.randn(1, 20, 4, 4)
+    exact, near = _stepped(stage1, vectors), _stepped(stage1, vectors, lookback=8)
+    assert torch.allclose(exact[:, :8], near[:, :8], atol=1e-6)
+    assert (exact[:, 8:] - near[:, 8:]).abs().amax() > 1e-4
+    changed = vectors.clone()
+    changed[:, 0] += 1
+    moved = (_stepped(stage1, changed, lookback=8) - near).abs().amax((0, 2)) > 1e-6
+    # a first frame alone is normed to nothing; the convolution reaches two frames further
+    assert moved[1:8].all() and not moved[10:].any()
 
 
 def test_regions_keep_to_their_channels():

@@ -20,8 +20,8 @@ class Parrot:
     def encode(self, speech, model):
         return torch.from_numpy(speech)[None]
 
-    def generate(self, features, style, model):
-        return Animation.from_motion(features[0, :, :MOTION_DIM].numpy(), FPS)
+    def generate(self, heard, style, model):
+        return Animation.from_motion(heard.features[0, :, :MOTION_DIM].numpy(), FPS)
 
 
 def report(names, weights, fps, phones):

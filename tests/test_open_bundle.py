@@ -28,7 +28,7 @@ def bundle():
 
 
 @pytest.fixture(scope="module")
-def features(bundle):
+def heard(bundle):
     return bundle.encode(load_speech(EXAMPLE))
 
 
@@ -39,26 +39,26 @@ def test_it_is_small_and_whole(bundle):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 50])
-def test_streamed_equals_whole(bundle, features, chunk):
+def test_streamed_equals_whole(bundle, heard, chunk):
     style = torch.eye(len(bundle.styles))[:1]
-    whole = decoding.generate(bundle.talker, features, style, seed=3)
+    whole = decoding.generate(bundle.talker, heard.features, style, seed=3)
     state = decoding.start(bundle.talker, style, seed=3)
-    pieces = features.split(chunk, 1)
+    pieces = heard.features.split(chunk, 1)
     streamed = [
         decoding.push(bundle.talker, state, piece, last=index == len(pieces) - 1) for index, piece in enumerate(pieces)
     ]
     assert torch.allclose(torch.cat(streamed, 1), whole, atol=1e-5)
 
 
-def test_cached_equals_plain(bundle, features):
+def test_cached_equals_plain(bundle, heard):
     style = torch.eye(len(bundle.styles))[1:2]
     for model in (bundle.talker, bundle.baseline):
-        cached = decoding.generate(model, features[:, :60], style)
-        assert torch.allclose(cached, decoding.generate_plainly(model, features[:, :60], style), atol=1e-4)
+        cached = decoding.generate(model, heard.features[:, :60], style)
+        assert torch.allclose(cached, decoding.generate_plainly(model, heard.features[:, :60], style), atol=1e-4)
 
 
-def test_another_seed_is_another_take_with_the_same_lips(bundle, features):
-    one, again, other = (bundle.generate(features, seed=seed) for seed in (0, 0, 1))
+def test_another_seed_is_another_take_with_the_same_lips(bundle, heard):
+    one, again, other = (bundle.generate(heard, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(one.weights, again.weights)
     jaw, brow = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("browInnerUp")
     assert np.abs(one.weights[:, brow] - other.weights[:, brow]).max() > 0.05
@@ -66,10 +66,10 @@ def test_another_seed_is_another_take_with_the_same_lips(bundle, features):
     assert np.corrcoef(one.weights[:, jaw], other.weights[:, jaw])[0, 1] > 0.95
 
 
-def test_styles_differ_as_they_say(bundle, features):
+def test_styles_differ_as_they_say(bundle, heard):
     jaw = ARKIT_NAMES.index("jawOpen")
     smile = [ARKIT_NAMES.index("mouthSmileLeft"), ARKIT_NAMES.index("mouthSmileRight")]
-    made = {style: bundle.generate(features, style=style).weights for style in ("lively", "soft", "smiling", "neutral")}
+    made = {style: bundle.generate(heard, style=style).weights for style in ("lively", "soft", "smiling", "neutral")}
     assert made["lively"][:, jaw].max() > 1.3 * made["soft"][:, jaw].max()
     assert made["smiling"][:, smile].mean() > 2 * made["neutral"][:, smile].mean()
 

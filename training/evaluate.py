@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from codetalker.head import Head, load_head
 from tqdm import tqdm
 
 import codetalker
 from codetalker import metrics
 from codetalker.bundle import MODELS, Bundle
 from codetalker.errors import UserError
+from codetalker.head import Head, load_head
 from codetalker.motion import ARKIT_NAMES, Animation
+from codetalker.windows import Heard
 
 from .geometry import MILLIMETRES
 from .motion_set import FPS, MotionSet
@@ -63,7 +64,7 @@ def against_truth(bundle: Bundle, model: str, motions: MotionSet, split: str, he
     true, made = [], []
     for clip in tqdm(motions.split(split), f"{split}, {model}", leave=False):
         features, motion = motions.read(clip)
-        animation = bundle.generate(torch.from_numpy(features)[None], clip.style, model)
+        animation = bundle.generate(Heard(torch.from_numpy(features)[None]), clip.style, model)
         for one, kept in ((Animation.from_motion(motion, FPS), true), (animation, made)):
             still = np.zeros_like(one.head_rotation)  # a turned head would drown the face
             kept.append(head.deform(one.weights, still) * MILLIMETRES)
