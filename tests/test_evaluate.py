@@ -10,6 +10,7 @@ import torch
 
 from codetalker.head import list_heads, load_head
 from codetalker.motion import ARKIT_NAMES, MOTION_DIM, Animation
+from codetalker.windows import Heard
 from training.evaluate import against_truth, of_people, table
 from training.motion_set import FPS, MotionSet
 
@@ -18,7 +19,7 @@ class Parrot:
     """Answers with the motion that its features hold."""
 
     def encode(self, speech, model):
-        return torch.from_numpy(speech)[None]
+        return Heard(torch.from_numpy(speech)[None])
 
     def generate(self, heard, style, model):
         return Animation.from_motion(heard.features[0, :, :MOTION_DIM].numpy(), FPS)
