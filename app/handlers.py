@@ -16,6 +16,7 @@ import numpy as np
 from codetalker import pipeline
 from codetalker.audio import SAMPLE_RATE
 from codetalker.errors import UserError
+from codetalker.shelf import read_styles
 
 from .sessions import Session, Sessions
 from .settings import Settings
@@ -66,7 +67,7 @@ class Studio:
 
     def styles(self) -> list[tuple[str, str]]:
         """(label, name) of each style, the label with a word of description where the bundle has one."""
-        described = pipeline.read_styles(self.settings.weights)
+        described = read_styles(self.settings.weights)
         brief = {name: re.split("[,:;]", words)[0] for name, words in described.items()}
         return [(f"{name} · {words}" if words else name, name) for name, words in brief.items()]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from codetalker.errors import UserError
-from codetalker.pipeline import DEFAULT_WEIGHTS, check_size
+from codetalker.pipeline import check_size
+from codetalker.shelf import DEFAULT_WEIGHTS
 
 PREFIX = "CODETALKER_"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio as gr
 
 from codetalker.errors import UserError
-from codetalker.pipeline import ROOT
+from codetalker.shelf import ROOT
 
 from .handlers import Result, Step, Stopped, Studio
 

@@ -15,7 +15,9 @@ from tqdm import tqdm
 
 from . import pipeline
 from .audio import LIMIT_SECONDS, SHORTEST
+from .casting import head_names
 from .errors import UserError
+from .shelf import DEFAULT_WEIGHTS, read_styles
 
 USER_MISTAKE = 2  # exit code
 # Failures of the machine that the user can mend, and that need no traceback.
@@ -68,7 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = _add(commands, "styles", _styles, "the speaking styles of a bundle, a line each")
     _add_weights(command)
-    _add(commands, "heads", _heads, "the heads that come with this project, a line each")
+    command = _add(commands, "heads", _heads, "the heads that can speak, a line each: ours, or a bundle's templates")
+    command.add_argument("--weights", type=Path, metavar="DIR", help="a bundle (default: the heads that come with us)")
     command = _add(commands, "doctor", _doctor, "what works on this machine, a line each")
     _add_weights(command)
 
@@ -108,13 +111,13 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_picture_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--head", metavar="NAME|FILE.glb", help="one of `heads`, or any head with the ARKit shapes")
+    command.add_argument("--head", metavar="NAME|FILE.glb", help="one of `heads`, or a file with the ARKit shapes")
     command.add_argument("--size", type=int, default=512, metavar="PIXELS", help="of each picture (default: 512)")
 
 
 def _add_weights(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--weights", type=Path, default=pipeline.DEFAULT_WEIGHTS, metavar="DIR", help="a bundle (default: weights/open)"
+        "--weights", type=Path, default=DEFAULT_WEIGHTS, metavar="DIR", help="a bundle (default: weights/open)"
     )
 
 
@@ -180,15 +183,13 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _styles(options: argparse.Namespace) -> int:
-    for name, words in pipeline.read_styles(options.weights).items():
+    for name, words in read_styles(options.weights).items():
         print(f"{name}\t{words}" if words else name)
     return 0
 
 
 def _heads(options: argparse.Namespace) -> int:
-    from .head import list_heads
-
-    print("\n".join(list_heads()))
+    print("\n".join(head_names(options.weights)))
     return 0
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .casting import open_head
 from .errors import UserError
-from .pipeline import open_bundle, open_head, read_styles
+from .pipeline import open_bundle
+from .shelf import read_styles
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,11 @@ class Head:
         object.__setattr__(self, "_moving", moving)
         object.__setattr__(self, "_basis", basis)
 
+    @property
+    def has_shapes(self) -> bool:
+        """Whether any ARKit shape moves it; a published model's bare template has none."""
+        return len(self.missing) < len(ARKIT_NAMES)
+
     def deform(self, weights: np.ndarray, head_rotation: np.ndarray | None = None) -> np.ndarray:
         """weights: (B, 52), head_rotation: (B, 3) pitch, yaw, roll in radians -> vertices (B, V, 3) float32, metres
 

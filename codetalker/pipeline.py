@@ -5,7 +5,6 @@ Models, renderer and exporters are imported inside the functions, so that lookin
 
 from __future__ import annotations
 
-import functools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -14,22 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .audio import LIMIT_SECONDS, SAMPLE_RATE, load_speech
+from .casting import head_for_bundle, head_for_motion
 from .errors import UserError
 from .motion import Animation, VertexAnimation
 from .outputs import check_output, staging
+from .shelf import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .head import Head
 
-ROOT = Path(__file__).resolve().parent.parent
-DEFAULT_WEIGHTS = ROOT / "weights" / "open"
 EXPORT_KINDS = ("npz", "arkit", "glb")  # the keys of export.EXPORTERS; a test holds them equal
 SIZES = (128, 1080)  # pixels, the smallest and the largest picture
 STAGES = ("load", "speech", "talker", "baseline", "render")  # in the order of work
+CAPTIONS = {"talker": "CodeTalker", "baseline": "FaceFormer"}  # of each model
 
 Progress = Callable[[str, float], None]  # stage, and how much of it is done in [0, 1]; raises to stop the job
 
@@ -41,7 +39,7 @@ class Job:
     speech: Path
     out: Path  # the .mp4; exports stand beside it under its stem
     style: str | None = None  # a name, or a mixture "a:0.7,b:0.3"; None: the bundle's first
-    head: str | None = None  # a name, or a GLB file; None: the first of ours
+    head: str | None = None  # a name, or a GLB file; None: the first of ours, or of the bundle's templates
     baseline: bool = True  # FaceFormer beside the talker
     size: int = 512  # pixels, width and height of each picture
     seed: int = 0
@@ -95,26 +93,29 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
     watch = Stopwatch(progress)
     with staging(job.out.parent) as folder, staging((job.report or job.out).parent) as report_folder:
         with watch.stage("load"):
-            head = open_head(job.head)
             bundle = open_bundle(weights)
+            head = head_for_bundle(job.head, bundle)
+            check_exports(job.exports, bundle, head)
+            models = models_shown(bundle, job.baseline)
         with watch.stage("speech"):
             speech = load_speech(job.speech, job.limit_seconds)
-            features = bundle.encode(speech)
-        with watch.stage("talker") as tell:
-            animation = bundle.generate(features, style=job.style, seed=job.seed, progress=tell)
+            features = bundle.encode(speech, model=models[0])
+        template = head.vertices if bundle.space == "vertices" else None
         style = job.style or bundle.styles[0]
-        tracks = [Track(head, needs_arkit(animation), f"CodeTalker · {style}")]
-        if job.baseline and bundle.has_baseline:
-            with watch.stage("baseline") as tell:
-                if not bundle.shares_features:
-                    features = bundle.encode(speech, model="baseline")
-                shown = bundle.generate(features, style=job.style, model="baseline", seed=job.seed, progress=tell)
-            tracks.append(Track(head, needs_arkit(shown), "FaceFormer"))
+        tracks = []
+        for model in models:
+            with watch.stage(model) as tell:
+                if tracks and not bundle.shares_features:
+                    features = bundle.encode(speech, model=model)
+                animation = bundle.generate(
+                    features, style=job.style, model=model, seed=job.seed, progress=tell, template=template
+                )
+            tracks.append(Track(head, animation, CAPTIONS[model] if tracks else f"{CAPTIONS[model]} · {style}"))
+        animation = tracks[0].animation
         with watch.stage("render") as tell:
             video = folder / job.out.name
             render_video(tracks, speech, video, fps=bundle.fps, size=job.size, progress=tell)
-            for kind in job.exports:
-                export(kind, animation, head, video.with_suffix(""))
+            exported = {kind: export(kind, animation, head, video.with_suffix("")) for kind in job.exports}
         report = {
             "audio_seconds": round(len(speech) / SAMPLE_RATE, 3),
             "frames": len(animation),
@@ -125,6 +126,9 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             "device": str(bundle.device),
             "seconds": watch.report(),
         }
+        deviations = {kind: made.deviation for kind, made in exported.items() if made.deviation}
+        if deviations:
+            report["deviations"] = deviations
         if job.report is not None:
             (report_folder / job.report.name).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
@@ -171,24 +175,39 @@ def render_motion(
     watch = Stopwatch(progress)
     with staging(out.parent) as folder:
         with watch.stage("load"):
-            animation = needs_arkit(read_motion(motion_path))
-            opened = open_head(head)
+            animation = read_motion(motion_path)
+            played_by = head_for_motion(head, animation, motion_path.name)
         with watch.stage("speech"):
             speech = load_speech(speech_path, limit_seconds)
-        animation = fit_to_speech(animation, len(speech) / SAMPLE_RATE)
+        check_length(animation, len(speech) / SAMPLE_RATE)
         with watch.stage("render") as tell:
-            track = Track(opened, animation, motion_path.stem)
+            track = Track(played_by, animation, motion_path.stem)  # which holds its last frame
             render_video([track], speech, folder / out.name, fps=animation.fps, size=size, progress=tell)
 
 
-def fit_to_speech(animation: Animation, seconds: float) -> Animation:
-    """As many frames as the speech has: the last one is held, or the rest cut. Half a second apart is a mistake."""
-    frames = max(1, round(seconds * animation.fps))
-    if abs(len(animation) - frames) > 0.5 * animation.fps:
-        lasts = len(animation) / animation.fps
+def check_length(animation: Animation | VertexAnimation, seconds: float) -> None:
+    """Raises UserError where a motion and its speech differ by more than half a second."""
+    lasts = len(animation) / animation.fps
+    if abs(lasts - seconds) > 0.5:
         raise UserError(f"the motion lasts {lasts:.1f} s and the speech {seconds:.1f} s: they don't belong together")
-    rows = np.minimum(np.arange(frames), len(animation) - 1)
-    return Animation(animation.weights[rows], animation.head_rotation[rows], animation.fps)
+
+
+def models_shown(bundle: Bundle, baseline: bool) -> list[str]:
+    """The talker, and the baseline beside it; the baseline alone where a bundle has nothing else."""
+    if bundle.talker is not None:
+        return ["talker", "baseline"] if baseline and bundle.has_baseline else ["talker"]
+    if not baseline:
+        raise UserError(f"the bundle {bundle.name} holds FaceFormer alone: leave out --baseline none")
+    return ["baseline"]
+
+
+def check_exports(kinds: tuple[str, ...], bundle: Bundle, head: Head) -> None:
+    """Raises UserError for ARKit weights that no shapes could be fitted with."""
+    if "arkit" in kinds and bundle.space == "vertices" and not head.has_shapes:
+        raise UserError(
+            f"the template {head.name} has no ARKit shapes, so its motion has no ARKit weights: give a head of the "
+            "same topology that has them with --head FILE.glb, or leave arkit out"
+        )
 
 
 def open_bundle(weights: str | Path | Bundle) -> Bundle:
@@ -200,43 +219,6 @@ def open_bundle(weights: str | Path | Bundle) -> Bundle:
     from .bundle import load
 
     return load(weights, device="cuda" if torch.cuda.is_available() else "cpu")
-
-
-def read_styles(weights: str | Path) -> dict[str, str]:
-    """{name: a few words on it, or ""} from a bundle's `bundle.json`, without loading the models."""
-    path = Path(weights) / "bundle.json"
-    try:
-        styles = json.loads(path.read_text(encoding="utf-8"))["styles"]
-    except FileNotFoundError:
-        raise UserError(f"there is no bundle in {weights}: {path.name} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a bundle's description: {error}") from error
-    return dict(styles) if isinstance(styles, dict) else dict.fromkeys(styles, "")
-
-
-def open_head(name_or_path: str | None) -> Head:
-    """None: the first of our heads, which are kept once loaded: the renderer's preparation of them costs seconds."""
-    from .head import list_heads, load_head
-
-    names = list_heads()
-    if name_or_path is None and not names:
-        raise UserError("there is no head in assets/heads: give one with --head FILE.glb")
-    name = names[0] if name_or_path is None else name_or_path
-    return _kept_head(name) if name in names else load_head(name)
-
-
-@functools.cache
-def _kept_head(name: str) -> Head:
-    from .head import load_head
-
-    return load_head(name)
-
-
-def needs_arkit(animation: Animation | VertexAnimation) -> Animation:
-    """Raises UserError for a motion in `vertices` space, which belongs to a template and not to a head."""
-    if isinstance(animation, VertexAnimation):
-        raise UserError("this motion moves the vertices of a published model's template, which no head here can play")
-    return animation
 
 
 def check_size(size: int) -> None:

@@ -124,13 +124,11 @@ def test_a_failure_leaves_the_old_output_and_nothing_else(tmp_path):
     assert (tmp_path / "out.mp4").read_text() == "new"
 
 
-def test_motion_is_fitted_to_the_speech():
-    animation = Animation(np.linspace(0, 1, 30)[:, None] * np.ones((1, 52)), np.zeros((30, 3)), 30.0)
-    longer = pipeline.fit_to_speech(animation, 1.1)
-    assert len(longer) == 33 and (longer.weights[29:] == 1.0).all()
-    assert len(pipeline.fit_to_speech(animation, 0.9)) == 27
-    with pytest.raises(UserError, match="don't belong together"):
-        pipeline.fit_to_speech(animation, 10.0)
+def test_motion_that_belongs_to_other_speech():
+    animation = Animation(np.zeros((30, 52)), np.zeros((30, 3)), 30.0)
+    pipeline.check_length(animation, 1.4)
+    with pytest.raises(UserError, match=r"1\.0 s and the speech 10\.0 s: they don't belong together"):
+        pipeline.check_length(animation, 10.0)
 
 
 def test_stopwatch_tells_each_stage():

@@ -34,7 +34,7 @@ def test_the_table_is_the_one_that_the_commands_offer():
 
 @pytest.mark.parametrize("kind", ["npz", "arkit"])
 def test_motion_comes_back(tmp_path, head, animation, kind):
-    path = export(kind, animation, head, tmp_path / "take.2")
+    path = export(kind, animation, head, tmp_path / "take.2").path
     assert path.name == {"npz": "take.2.npz", "arkit": "take.2.csv"}[kind]
     back = read_motion(path)
     assert back.fps == 30.0
@@ -43,7 +43,7 @@ def test_motion_comes_back(tmp_path, head, animation, kind):
 
 
 def test_the_table_looks_as_live_link_face_writes_it(tmp_path, head, animation):
-    header, first, *rest = export("arkit", animation, head, tmp_path / "a").read_text().splitlines()
+    header, first, *rest = export("arkit", animation, head, tmp_path / "a").path.read_text().splitlines()
     columns = header.split(",")
     assert columns[:3] == ["Timecode", "BlendShapeCount", "EyeBlinkLeft"] and len(columns) == 2 + 61
     assert columns[53] == "TongueOut" and columns[54:57] == ["HeadYaw", "HeadPitch", "HeadRoll"]
@@ -90,7 +90,7 @@ def _accessor(tree: dict, binary: bytes, index: int, width: int) -> np.ndarray:
 
 
 def test_the_glb_holds_the_same_head(tmp_path, head, animation):
-    back = load_head(export("glb", animation, head, tmp_path / "a"))
+    back = load_head(export("glb", animation, head, tmp_path / "a").path)
     np.testing.assert_allclose(back.vertices, head.vertices, atol=1e-7)
     np.testing.assert_allclose(back.shapes, head.shapes, atol=1e-6)
     np.testing.assert_allclose(back.colours, head.colours, atol=1e-6)
@@ -101,7 +101,7 @@ def test_the_glb_holds_the_same_head(tmp_path, head, animation):
 
 def test_the_glb_moves_as_the_head_does(tmp_path, head, animation):
     """Plays the file by glTF's rules: morph, then skin. It must be what `deform` gives."""
-    tree, binary = unpack(export("glb", animation, head, tmp_path / "a").read_bytes())
+    tree, binary = unpack(export("glb", animation, head, tmp_path / "a").path.read_bytes())
     (recorded,) = tree["animations"]
     times = _accessor(tree, binary, recorded["samplers"][0]["input"], 1)[:, 0]
     np.testing.assert_allclose(times, np.arange(75) / 30, atol=1e-6)
@@ -136,7 +136,7 @@ def test_quaternions_are_the_matrices():
 
 
 def test_the_glb_is_well_formed(tmp_path, head, animation):
-    data = export("glb", animation, head, tmp_path / "a").read_bytes()
+    data = export("glb", animation, head, tmp_path / "a").path.read_bytes()
     assert struct.unpack_from("<4sII", data) == (b"glTF", 2, len(data)) and len(data) % 4 == 0
     tree, _ = unpack(data)
     assert not re.search(r'"uri"', json.dumps(tree))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from codetalker import pipeline
+from codetalker import casting, pipeline
 from codetalker.errors import UserError
-from codetalker.motion import Animation, VertexAnimation, load_animation
+from codetalker.motion import Animation, load_animation
 from codetalker.pipeline import Job
 
 SAMPLES = 24_000  # 1.5 s
@@ -19,8 +19,9 @@ SAMPLES = 24_000  # 1.5 s
 class StandInBundle:
     """Answers as codetalker.bundle.Bundle does, and notes what it was asked."""
 
-    name, styles, fps, device = "open", ["calm", "lively"], 30.0, "cpu"
+    name, space, styles, fps, device = "open", "arkit", ["calm", "lively"], 30.0, "cpu"
     has_baseline = shares_features = True
+    talker = "a model"
 
     def __init__(self):
         self.asked = []
@@ -29,7 +30,7 @@ class StandInBundle:
         self.asked.append(("encode", model))
         return speech
 
-    def generate(self, features, style=None, model="talker", seed=0, progress=None):
+    def generate(self, features, style=None, model="talker", seed=0, progress=None, template=None):
         self.asked.append((model, style, seed))
         progress(0.5)
         frames = round(len(features) / 16_000 * self.fps)
@@ -52,7 +53,7 @@ def drawn(monkeypatch):
     def export(kind, animation, head, stem):
         path = stem.with_name(f"{stem.name}.{'csv' if kind == 'arkit' else kind}")
         path.write_text(kind)
-        return path
+        return SimpleNamespace(path=path, deviation={})
 
     def track(head, animation, caption):
         return SimpleNamespace(head=head, animation=animation, caption=caption)
@@ -66,7 +67,7 @@ def drawn(monkeypatch):
         module = ModuleType(f"codetalker.{name}")
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, f"codetalker.{name}", module)
-    monkeypatch.setattr(pipeline, "_kept_head", modules["head"]["load_head"])
+    monkeypatch.setattr(casting, "_kept_head", modules["head"]["load_head"])
     return seen
 
 
@@ -146,11 +147,14 @@ def test_bad_speech_is_told_before_the_models_work(drawn, out, tmp_path):
     assert bundle.asked == [] and names(out.parent) == []
 
 
-def test_motion_of_published_models_is_not_drawn(drawn, speech, out):
+def test_a_bundle_of_faceformer_alone(drawn, speech, out):
     bundle = StandInBundle()
-    bundle.generate = lambda *_, **__: VertexAnimation(np.zeros((45, 4, 3)), np.zeros((4, 3)), 30.0)
-    with pytest.raises(UserError, match="template"):
-        pipeline.animate(Job(speech, out), bundle)
+    bundle.talker = None
+    report = pipeline.animate(Job(speech, out), bundle)
+    assert [track.caption for track in drawn.tracks] == ["FaceFormer · calm"]
+    assert report["seconds"]["talker"] == 0.0 and bundle.asked == [("encode", "baseline"), ("baseline", None, 0)]
+    with pytest.raises(UserError, match="FaceFormer alone"):
+        pipeline.animate(Job(speech, out, baseline=False), bundle)
 
 
 def test_motion_and_its_video(drawn, speech, out):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import UserError
 from ..head import Head
@@ -14,12 +15,20 @@ from .glb import write_glb
 __all__ = ["EXPORTERS", "export", "read_arkit_csv", "read_motion"]
 
 
-def _write_npz(animation: Animation, head: Head, path: Path) -> None:
+class Exported(NamedTuple):
+    """A file, and how far the motion in it is from the animation's: nothing where it is the same."""
+
+    path: Path
+    deviation: dict[str, float]
+
+
+def _write_npz(animation: Animation | VertexAnimation, head: Head, path: Path) -> dict[str, float]:
     animation.save(path)
+    return {}
 
 
-# Each writes an animation, with the head that plays it, to a path.
-EXPORTERS: dict[str, Callable[[Animation, Head, Path], None]] = {
+# Each writes an animation, with the head that plays it, to a path, and tells the deviation.
+EXPORTERS: dict[str, Callable[[Animation | VertexAnimation, Head, Path], dict[str, float]]] = {
     "npz": _write_npz,
     "arkit": write_arkit_csv,
     "glb": write_glb,
@@ -27,13 +36,12 @@ EXPORTERS: dict[str, Callable[[Animation, Head, Path], None]] = {
 SUFFIXES = {"npz": ".npz", "arkit": ".csv", "glb": ".glb"}
 
 
-def export(kind: str, animation: Animation, head: Head, stem: Path) -> Path:
-    """Writes `stem` with the format's suffix and returns it. Raises UserError for a kind that is not in EXPORTERS."""
+def export(kind: str, animation: Animation | VertexAnimation, head: Head, stem: Path) -> Exported:
+    """Writes `stem` with the format's suffix. Raises UserError for a kind that is not in EXPORTERS."""
     if kind not in EXPORTERS:
         raise UserError(f"can't export {kind!r}: there is {', '.join(EXPORTERS)}")
     path = stem.with_name(stem.name + SUFFIXES[kind])  # not with_suffix, which would cut "take.2" short
-    EXPORTERS[kind](animation, head, path)
-    return path
+    return Exported(path, EXPORTERS[kind](animation, head, path))
 
 
 def read_motion(path: str | Path) -> Animation | VertexAnimation:

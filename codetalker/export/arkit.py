@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import UserError
 from ..head import Head
-from ..motion import ARKIT_NAMES, Animation
+from ..motion import ARKIT_NAMES, Animation, VertexAnimation
+from .fitting import fit_weights
 
 HEAD_COLUMNS = ["HeadYaw", "HeadPitch", "HeadRoll"]  # radians
 EYE_COLUMNS = ["LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll"]
@@ -21,11 +22,16 @@ RATES = (30, 60, 120)  # frames a second, for tables too short to tell
 _TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+(?:\.\d+)?)")
 
 
-def write_arkit_csv(animation: Animation, head: Head | None, path: Path) -> None:
+def write_arkit_csv(animation: Animation | VertexAnimation, head: Head, path: Path) -> dict[str, float]:
     """Timecode (hours:minutes:seconds:frames), BlendShapeCount, the 52 weights, head and eyes in radians.
 
-    Angles have the signs of `Animation.head_rotation`; those of the eyes follow from the weights.
+    Angles have the signs of `Animation.head_rotation`; those of the eyes follow from the weights. Weights of moving
+    vertices are fitted; returns how far off they leave the head, of its height.
     """
+    deviation = {}
+    if isinstance(animation, VertexAnimation):
+        animation, off = fit_weights(animation, head)
+        deviation = {"mean_of_height": off}
     rate = max(1, round(animation.fps))
     names = [name[0].upper() + name[1:] for name in ARKIT_NAMES]
     angles = HEAD_COLUMNS + EYE_COLUMNS
@@ -38,6 +44,7 @@ def write_arkit_csv(animation: Animation, head: Head | None, path: Path) -> None
             timecode = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}.000"
             values = [f"{value:.7f}" for value in (*weights, *rotation, *eyes)]
             table.writerow([timecode, len(values), *values])
+    return deviation
 
 
 def _eyes(weights: np.ndarray) -> np.ndarray:

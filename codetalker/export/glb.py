@@ -1,7 +1,7 @@
 """An animated GLB: the head with its shapes, their weights over time, and the head turning on its neck.
 
 The turn is a skin of two joints. Linear blend skinning by `Neck.share` is what `Head.deform` does, so that players show
-the same motion as our renderer.
+the same motion as our renderer. Vertices that move freely become the shapes of their principal components, and no skin.
 """
 
 from __future__ import annotations
@@ -9,36 +9,52 @@ from __future__ import annotations
 import io
 import json
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..head import Head, Part
-from ..motion import ARKIT_NAMES, Animation
+from ..motion import ARKIT_NAMES, Animation, VertexAnimation
+from .components import find_components
 
 _FLOAT, _UINT, _UBYTE = 5126, 5125, 5121
 _VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
-STILL = 1e-7  # metres: what a shape moves less is not written
+STILL = 3e-7  # of the head's height: what a shape moves less is not written
 
 
-def write_glb(animation: Animation, head: Head, path: Path) -> None:
-    """Writes glTF 2.0, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, self-contained."""
-    builder = _Builder()
-    turning = builder.node({"name": "head", "translation": _list(head.neck.pivot)})
-    body = builder.node({"name": "body", "children": [turning]})
-    inverse = np.tile(np.eye(4, dtype=np.float32), (2, 1, 1))
-    inverse[1, 3, :3] = -head.neck.pivot  # matrices are stored by columns
-    binding = builder.accessor(inverse.reshape(2, 16), "MAT4")
-    builder.tree["skins"] = [{"joints": [body, turning], "inverseBindMatrices": binding, "skeleton": body}]
-    images = [builder.texture(picture) for picture in head.textures]
-    meshes = [builder.part(head, part, images) for part in head.parts]
-    builder.tree["scenes"] = [{"nodes": [body, *meshes]}]
-    builder.animate(animation, turning, meshes)
+@dataclass(frozen=True)
+class _Morphing:
+    """A surface at rest (V, 3), shapes (K, V, 3) by name, and their weights (T, K)"""
+
+    vertices: np.ndarray
+    shapes: np.ndarray
+    names: list[str]
+    weights: np.ndarray
+
+
+def write_glb(animation: Animation | VertexAnimation, head: Head, path: Path) -> dict[str, float]:
+    """Writes glTF 2.0, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, self-contained.
+
+    Returns how far the file's motion is from the animation's: nothing where it is the same.
+    """
+    if isinstance(animation, Animation):
+        morphing, deviation = _Morphing(head.vertices, head.shapes, ARKIT_NAMES, animation.weights), {}
+    else:
+        found = find_components(animation)
+        names = [f"component{number}" for number in range(1, len(found.shapes) + 1)]
+        morphing, deviation = _Morphing(animation.template, found.shapes, names, found.weights), found.deviation
+    builder = _Builder(head, morphing, animation.fps)
+    builder.build(animation.head_rotation if isinstance(animation, Animation) else None)
+    if deviation:
+        builder.tree["asset"]["extras"] = deviation
     path.write_bytes(builder.pack())
+    return deviation
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, head: Head, morphing: _Morphing, fps: float) -> None:
+        self.head, self.morphing, self.fps = head, morphing, fps
         self.binary = bytearray()
         self.tree: dict = {
             "asset": {"version": "2.0", "generator": "CodeTalker"},
@@ -46,23 +62,40 @@ class _Builder:
             **{name: [] for name in ("nodes", "meshes", "materials", "accessors", "bufferViews")},
         }
 
-    def node(self, node: dict) -> int:
-        return self._add("nodes", node)
+    def build(self, head_rotation: np.ndarray | None) -> None:
+        """head_rotation: (T, 3) radians; None: no joints, nothing turns"""
+        images = [self.texture(picture) for picture in self.head.textures]
+        if head_rotation is None:
+            meshes = [self._add("nodes", self.part(part, images)) for part in self.head.parts]
+            self.tree["scenes"] = [{"nodes": meshes}]
+            self.animate(meshes)
+            return
+        pivot = self.head.neck.pivot
+        turning = self._add("nodes", {"name": "head", "translation": _list(pivot)})
+        body = self._add("nodes", {"name": "body", "children": [turning]})
+        inverse = np.tile(np.eye(4, dtype=np.float32), (2, 1, 1))
+        inverse[1, 3, :3] = -pivot  # matrices are stored by columns
+        binding = self.accessor(inverse.reshape(2, 16), "MAT4")
+        self.tree["skins"] = [{"joints": [body, turning], "inverseBindMatrices": binding, "skeleton": body}]
+        meshes = [self._add("nodes", self.part(part, images, turns=True) | {"skin": 0}) for part in self.head.parts]
+        self.tree["scenes"] = [{"nodes": [body, *meshes]}]
+        self.animate(meshes, turning, quaternions(head_rotation))
 
-    def part(self, head: Head, part: Part, images: list[int]) -> int:
-        """A mesh and its node, bound to the skin."""
-        span, material = part.vertices, part.material
-        share = head.neck.share[span]
-        weights = np.stack([1.0 - share, share, 0 * share, 0 * share], 1)
-        joints = np.zeros((len(share), 4), np.uint8)
-        joints[:, 1] = share > 0  # an unused joint must be 0
+    def part(self, part: Part, images: list[int], turns: bool = False) -> dict:
+        """The node of a new mesh, with what the skin needs to know where it turns."""
+        head, span, material = self.head, part.vertices, part.material
         attributes = {
-            "POSITION": self.accessor(head.vertices[span], "VEC3", _VERTEX_BUFFER, bounds=True),
-            "NORMAL": self.accessor(_normals(head, part), "VEC3", _VERTEX_BUFFER),
+            "POSITION": self.accessor(self.morphing.vertices[span], "VEC3", _VERTEX_BUFFER, bounds=True),
+            "NORMAL": self.accessor(_normals(self.morphing.vertices, head.faces, part), "VEC3", _VERTEX_BUFFER),
             "COLOR_0": self.accessor(head.colours[span], "VEC4", _VERTEX_BUFFER),
-            "JOINTS_0": self.accessor(joints, "VEC4", _VERTEX_BUFFER),
-            "WEIGHTS_0": self.accessor(weights.astype(np.float32), "VEC4", _VERTEX_BUFFER),
         }
+        if turns:
+            share = head.neck.share[span]
+            weights = np.stack([1.0 - share, share, 0 * share, 0 * share], 1)
+            joints = np.zeros((len(share), 4), np.uint8)
+            joints[:, 1] = share > 0  # an unused joint must be 0
+            attributes["JOINTS_0"] = self.accessor(joints, "VEC4", _VERTEX_BUFFER)
+            attributes["WEIGHTS_0"] = self.accessor(weights.astype(np.float32), "VEC4", _VERTEX_BUFFER)
         surface: dict = {"metallicFactor": 0.0, "roughnessFactor": material.roughness}
         if material.texture is not None:
             attributes["TEXCOORD_0"] = self.accessor(head.texcoords[span], "VEC2", _VERTEX_BUFFER)
@@ -80,25 +113,30 @@ class _Builder:
                     "alphaMode": "BLEND" if material.blended else "OPAQUE",
                 },
             ),
-            "targets": [{"POSITION": self._offsets(shape[span])} for shape in head.shapes],
+            "targets": [{"POSITION": self._offsets(shape[span])} for shape in self.morphing.shapes],
         }
         regions = {
             name: [int(vertex) - span.start for vertex in members if span.start <= vertex < span.stop]
             for name, members in head.regions.items()
         }
-        extras = {"targetNames": ARKIT_NAMES, "regions": {name: inside for name, inside in regions.items() if inside}}
-        weights_at_rest = [0.0] * len(ARKIT_NAMES)
-        mesh = {"name": part.name, "primitives": [primitive], "weights": weights_at_rest, "extras": extras}
-        return self.node({"name": part.name, "mesh": self._add("meshes", mesh), "skin": 0})
+        extras = {"targetNames": list(self.morphing.names)}
+        extras["regions"] = {name: inside for name, inside in regions.items() if inside}
+        at_rest = [0.0] * len(self.morphing.names)
+        mesh = {"name": part.name, "primitives": [primitive], "weights": at_rest, "extras": extras}
+        return {"name": part.name, "mesh": self._add("meshes", mesh)}
 
-    def animate(self, animation: Animation, turning: int, meshes: list[int]) -> None:
-        times = np.arange(len(animation), dtype=np.float32)[:, None] / np.float32(animation.fps)
+    def animate(self, meshes: list[int], turning: int | None = None, turns: np.ndarray | None = None) -> None:
+        """meshes: nodes that morph; turning: the node that turns by `turns`, (T, 4) quaternions"""
+        weights = self.morphing.weights.astype(np.float32)
+        times = np.arange(len(weights), dtype=np.float32)[:, None] / np.float32(self.fps)
         clock = self.accessor(times, "SCALAR", bounds=True)
-        turns = self.accessor(quaternions(animation.head_rotation), "VEC4")
-        weights = self.accessor(animation.weights.astype(np.float32).reshape(-1, 1), "SCALAR")
-        channels = [{"sampler": 0, "target": {"node": turning, "path": "rotation"}}]
-        channels += [{"sampler": 1, "target": {"node": mesh, "path": "weights"}} for mesh in meshes]
-        samplers = [{"input": clock, "output": output, "interpolation": "LINEAR"} for output in (turns, weights)]
+        outputs, channels = [self.accessor(weights.reshape(-1, 1), "SCALAR")], []
+        if turning is not None:
+            outputs.insert(0, self.accessor(turns, "VEC4"))
+            channels.append({"sampler": 0, "target": {"node": turning, "path": "rotation"}})
+        last = len(outputs) - 1
+        channels += [{"sampler": last, "target": {"node": mesh, "path": "weights"}} for mesh in meshes]
+        samplers = [{"input": clock, "output": output, "interpolation": "LINEAR"} for output in outputs]
         self.tree["animations"] = [{"name": "speech", "channels": channels, "samplers": samplers}]
 
     def texture(self, picture: np.ndarray) -> int:
@@ -122,7 +160,7 @@ class _Builder:
 
     def _offsets(self, offsets: np.ndarray) -> int:
         """(V, 3) float32 of one shape; most move few vertices, or none, and say so in few bytes"""
-        moving = np.flatnonzero(np.abs(offsets).max(1) > STILL)
+        moving = np.flatnonzero(np.abs(offsets).max(1) > STILL * np.ptp(self.morphing.vertices[:, 1]))
         if len(moving) > 0.6 * len(offsets):
             return self.accessor(offsets, "VEC3", _VERTEX_BUFFER, bounds=True)
         low, high = offsets[moving].min(0, initial=0.0), offsets[moving].max(0, initial=0.0)
@@ -170,12 +208,12 @@ def quaternions(head_rotation: np.ndarray) -> np.ndarray:
     return np.stack([x, y, z, w], 1).astype(np.float32)
 
 
-def _normals(head: Head, part: Part) -> np.ndarray:
+def _normals(vertices: np.ndarray, faces: np.ndarray, part: Part) -> np.ndarray:
     """(V, 3) of a part at rest"""
-    faces = head.faces[part.faces]
-    corners = head.vertices[faces]
+    faces = faces[part.faces]
+    corners = vertices[faces]
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(head.vertices)
+    normals = np.zeros_like(vertices)
     for corner in range(3):
         np.add.at(normals, faces[:, corner], across)
     normals = normals[part.vertices]

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from ..head import Head, Part
 from ..motion import ARKIT_NAMES
+from ..templates import find_holes
 from .openness import openness
 
 
@@ -34,6 +36,7 @@ class Batch:
     blended: bool
     glossy: bool  # highlights per pixel
     texture: int | None
+    inside: bool = False  # the inner side of a hollow surface, in the dark
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,10 @@ def surface_of(part: Part) -> Surface:
 def _welds(head: Head) -> np.ndarray:
     """(V,) Vertices at one place that move alike are one point of the surface, split for its texture.
 
-    Lips that touch share places too, but part: each keeps its own.
+    Lips that touch share places too, but part: each keeps its own. A bare mesh is not split.
     """
+    if not head.has_shapes:
+        return np.arange(len(head.vertices))
     rows = np.hstack([head.vertices, head.shapes[[ARKIT_NAMES.index(name) for name in _PARTING]].sum(0)])
     part = np.zeros((len(rows), 1), np.float32)
     for index, entry in enumerate(head.parts):
@@ -118,6 +123,10 @@ def _welds(head: Head) -> np.ndarray:
     _, welds = np.unique(keys, axis=0, return_inverse=True)
     return welds.ravel()
 
+
+MIDLINE = 0.06  # half the width of the profile's strip, of the head's width
+PROFILE_STEPS = 32  # levels between a head's lower end and the tip of its nose
+RELIEF = 0.12  # how far a throat lies behind the tip of the nose at least, of the head's height
 
 _PARTING = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthClose", "mouthRollUpper", "mouthRollLower")
 
@@ -135,6 +144,9 @@ def _batches(head: Head) -> list[Batch]:
         vertices = np.concatenate([np.arange(part.vertices.start, part.vertices.stop) for part in parts])
         faces = np.concatenate([head.faces[part.faces] for part in parts])
         batches.append(Batch(vertices, np.searchsorted(vertices, faces), not single_sided, blended, glossy, texture))
+    if not head.has_shapes:  # a bare mesh has no mouth behind its lips
+        faces = np.concatenate([head.faces[:, ::-1], find_holes(head.vertices, head.faces)])
+        batches.insert(0, Batch(np.arange(len(head.vertices)), faces, False, False, False, None, inside=True))
     return batches
 
 
@@ -157,15 +169,42 @@ def _is_closed(vertices: np.ndarray, faces: np.ndarray) -> bool:
 def frame_portrait(head: Head) -> Camera:
     """Crown to collar: the face fills the picture, and there is a little air above it.
 
-    The chin is where jawOpen moves the skin; a head that is cut off there is framed by its own height.
+    A head that ends above the picture's lower edge stands in the middle.
     """
-    travel = np.linalg.norm(head.shapes[ARKIT_NAMES.index("jawOpen")], axis=1)
-    top = head.vertices[:, 1].max()
-    chin = head.vertices[travel > 0.6 * travel.max(), 1].min() if travel.max() > 0 else head.vertices[:, 1].min()
+    top, bottom = head.vertices[:, 1].max(), head.vertices[:, 1].min()
+    chin = find_chin(head)
     face = top - chin
     height = 1.34 * face
     above = head.vertices[head.vertices[:, 1] > chin]
     height = max(height, 1.12 * np.ptp(above[:, 0]))  # wide hair stays in the picture
     middle = 0.5 * (above[:, 0].min() + above[:, 0].max())
-    target = np.array([middle, top + 0.10 * face - 0.5 * height, 0.5 * (above[:, 2].min() + above[:, 2].max())])
-    return Camera(target, float(height))
+    level = top + 0.10 * face - 0.5 * height
+    if bottom > level - 0.5 * height:
+        level = 0.5 * (top + bottom)
+    return Camera(np.array([middle, level, 0.5 * (above[:, 2].min() + above[:, 2].max())]), float(height))
+
+
+def find_chin(head: Head) -> float:
+    """Its level: where jawOpen moves the skin, or, without shapes, where the profile falls back to the throat.
+
+    A head that is cut off there ends at its chin.
+    """
+    vertices = head.vertices
+    travel = np.linalg.norm(head.shapes[ARKIT_NAMES.index("jawOpen")], axis=1)
+    if travel.max() > 0:
+        return float(vertices[travel > 0.6 * travel.max(), 1].min())
+    top, bottom = vertices[:, 1].max(), vertices[:, 1].min()
+    across = vertices[:, 0] - 0.5 * (vertices[:, 0].min() + vertices[:, 0].max())
+    midline = vertices[np.abs(across) < MIDLINE * np.ptp(vertices[:, 0])]
+    if not len(midline):
+        return float(bottom)
+    nose = midline[midline[:, 2].argmax()]
+    levels = np.linspace(bottom, nose[1], PROFILE_STEPS + 1)
+    places = np.clip(np.searchsorted(levels, midline[:, 1], side="right") - 1, 0, PROFILE_STEPS)
+    profile = np.full(PROFILE_STEPS + 1, -np.inf, np.float32)  # how far forward the head reaches at each level
+    np.maximum.at(profile, places, midline[:, 2])
+    profile = maximum_filter1d(profile, 3)  # a level without a vertex in front is no throat
+    throat = int(profile.argmin())
+    if nose[2] - profile[throat] < RELIEF * (top - bottom):
+        return float(bottom)
+    return float(levels[throat + int(np.argmax(profile[throat:] > 0.5 * (nose[2] + profile[throat])))])

@@ -18,7 +18,7 @@ from pyrender.renderer import Renderer
 from pyrender.shader_program import ShaderProgramCache
 
 from .canvas import FINER, Box, Canvas
-from .figure import Batch, Camera, Figure
+from .figure import Batch, Camera, Figure, Surface
 from .normals import Normals
 
 FIELD_OF_VIEW = np.radians(17.0)  # that of a portrait lens
@@ -26,6 +26,9 @@ MARGIN = 2  # pixels around a figure that are drawn anew with it
 BACKDROP = 5.0  # its number among the surfaces, as in shaders/mesh.vert
 BACKDROP_CENTRE = (0.235, 0.275, 0.310)  # linear
 BACKDROP_EDGE = (0.036, 0.045, 0.058)
+
+INSIDE = (0.09, 0.035, 0.03, 1.0)  # linear: what is seen between the lips of a mesh without a mouth
+INSIDE_SURFACE = (Surface.MATTE, 0.35, 0.0, 0.0)  # as a row of Figure.surface
 
 
 class PortraitScene:
@@ -93,9 +96,9 @@ class _Body:
             primitive = pyrender.Primitive(
                 figure.vertices[chosen],
                 normals[chosen],
-                tangents=figure.surface[chosen],
+                tangents=np.tile(INSIDE_SURFACE, (len(chosen), 1)) if batch.inside else figure.surface[chosen],
                 texcoord_0=figure.texcoords[chosen] * (1, -1) + (0, 1) if textured else None,  # pyrender flips pictures
-                color_0=figure.colours[chosen],
+                color_0=np.tile(INSIDE, (len(chosen), 1)) if batch.inside else figure.colours[chosen],
                 indices=batch.faces,
                 material=_material(batch, figure.textures),
             )

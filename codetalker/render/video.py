@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..head import Head
-from ..motion import Animation
+from ..motion import Animation, VertexAnimation
 from .captions import draw_captions
 from .figure import figure_of
 from .process import RenderError, shared_process
@@ -27,15 +27,17 @@ PIPE_BYTES = 1 << 20  # of the pipe to ffmpeg, the most that Linux allows: a fra
 
 @dataclass(frozen=True)
 class Track:
-    """A head, how it moves, and what stands under it."""
+    """A head, how it moves, and what stands under it. A VertexAnimation's vertices must be those of the head."""
 
     head: Head
-    animation: Animation
+    animation: Animation | VertexAnimation
     caption: str = ""
 
     def vertices(self, start: int, stop: int) -> np.ndarray:
         """(B, V, 3) float32; beyond the end the last frame is held"""
         rows = np.minimum(np.arange(start, stop), len(self.animation) - 1)
+        if isinstance(self.animation, VertexAnimation):
+            return self.animation.vertices[rows]
         return self.head.deform(self.animation.weights[rows], self.animation.head_rotation[rows])
 
 
