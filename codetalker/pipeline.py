@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .head import Head
 
 EXPORT_KINDS = ("npz", "arkit", "glb")  # the keys of export.EXPORTERS; a test holds them equal
+DECODINGS = ("auto", "whole", "windows", "fast")  # windows.DECODINGS; a test holds them equal
 SIZES = (128, 1080)  # pixels, the smallest and the largest picture
 STAGES = ("load", "speech", "talker", "baseline", "render")  # in the order of work
 CAPTIONS = {"talker": "CodeTalker", "baseline": "FaceFormer"}  # of each model
@@ -43,6 +44,7 @@ class Job:
     baseline: bool = True  # FaceFormer beside the talker
     size: int = 512  # pixels, width and height of each picture
     seed: int = 0
+    decoding: str = "auto"  # of DECODINGS, for the published models: whole, in windows, or as the length asks for
     exports: tuple[str, ...] = ()  # of EXPORT_KINDS
     report: Path | None = None  # the .json
     limit_seconds: float = LIMIT_SECONDS
@@ -99,16 +101,17 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             models = models_shown(bundle, job.baseline)
         with watch.stage("speech"):
             speech = load_speech(job.speech, job.limit_seconds)
-            features = bundle.encode(speech, model=models[0])
+            heard = bundle.encode(speech, model=models[0], decoding=job.decoding)
+            decoding = heard.told(bundle.fps)
         template = head.vertices if bundle.space == "vertices" else None
         style = job.style or bundle.styles[0]
         tracks = []
         for model in models:
             with watch.stage(model) as tell:
                 if tracks and not bundle.shares_features:
-                    features = bundle.encode(speech, model=model)
+                    heard = bundle.encode(speech, model=model, decoding=job.decoding)
                 animation = bundle.generate(
-                    features, style=job.style, model=model, seed=job.seed, progress=tell, template=template
+                    heard, style=job.style, model=model, seed=job.seed, progress=tell, template=template
                 )
             tracks.append(Track(head, animation, CAPTIONS[model] if tracks else f"{CAPTIONS[model]} · {style}"))
         animation = tracks[0].animation
@@ -123,6 +126,7 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             "style": style,
             "head": head.name,
             "weights": bundle.name,
+            "decoding": decoding,
             "device": str(bundle.device),
             "seconds": watch.report(),
         }
@@ -143,6 +147,7 @@ def write_motion(
     seed: int = 0,
     limit_seconds: float = LIMIT_SECONDS,
     progress: Progress | None = None,
+    decoding: str = "auto",
 ) -> None:
     """Speech to a motion file (.npz), without rendering."""
     check_output(out, ".npz", (speech_path,))
@@ -151,9 +156,9 @@ def write_motion(
         with watch.stage("load"):
             bundle = open_bundle(weights)
         with watch.stage("speech"):
-            features = bundle.encode(load_speech(speech_path, limit_seconds), model=model)
+            heard = bundle.encode(load_speech(speech_path, limit_seconds), model=model, decoding=decoding)
         with watch.stage(model) as tell:
-            animation = bundle.generate(features, style=style, model=model, seed=seed, progress=tell)
+            animation = bundle.generate(heard, style=style, model=model, seed=seed, progress=tell)
         animation.save(folder / out.name)
 
 

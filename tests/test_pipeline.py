@@ -26,14 +26,14 @@ class StandInBundle:
     def __init__(self):
         self.asked = []
 
-    def encode(self, speech, model="talker"):
+    def encode(self, speech, model="talker", decoding="auto"):
         self.asked.append(("encode", model))
-        return speech
+        return SimpleNamespace(speech=speech, told=lambda fps: decoding)
 
-    def generate(self, features, style=None, model="talker", seed=0, progress=None, template=None):
+    def generate(self, heard, style=None, model="talker", seed=0, progress=None, template=None):
         self.asked.append((model, style, seed))
         progress(0.5)
-        frames = round(len(features) / 16_000 * self.fps)
+        frames = round(len(heard.speech) / 16_000 * self.fps)
         return Animation(np.full((frames, 52), 0.5, np.float32), np.zeros((frames, 3), np.float32), self.fps)
 
 
@@ -95,7 +95,7 @@ def test_everything_at_once(drawn, speech, out, tmp_path):
     assert names(out.parent) == ["my.take.csv", "my.take.glb", "my.take.mp4", "my.take.npz"]
     assert out.read_text() == "CodeTalker · calm | FaceFormer 128"
     assert json.loads((tmp_path / "report.json").read_text()) == report
-    keys = ["audio_seconds", "frames", "fps", "style", "head", "weights", "device", "seconds"]
+    keys = ["audio_seconds", "frames", "fps", "style", "head", "weights", "decoding", "device", "seconds"]
     assert list(report) == keys
     assert list(report["seconds"]) == ["load", "speech", "talker", "baseline", "render", "total"]
     assert (report["audio_seconds"], report["frames"], report["head"]) == (1.5, 45, "ada")

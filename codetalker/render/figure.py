@@ -169,7 +169,7 @@ def _is_closed(vertices: np.ndarray, faces: np.ndarray) -> bool:
 def frame_portrait(head: Head) -> Camera:
     """Crown to collar: the face fills the picture, and there is a little air above it.
 
-    A head that ends above the picture's lower edge stands in the middle.
+    A head that ends above the picture's lower edge is shown whole, and stands on the caption.
     """
     top, bottom = head.vertices[:, 1].max(), head.vertices[:, 1].min()
     chin = find_chin(head)
@@ -180,7 +180,8 @@ def frame_portrait(head: Head) -> Camera:
     middle = 0.5 * (above[:, 0].min() + above[:, 0].max())
     level = top + 0.10 * face - 0.5 * height
     if bottom > level - 0.5 * height:
-        level = 0.5 * (top + bottom)
+        height = max(height, 1.15 * (top - bottom))
+        level = bottom + 0.5 * height - 0.7 * (height - (top - bottom))
     return Camera(np.array([middle, level, 0.5 * (above[:, 2].min() + above[:, 2].max())]), float(height))
 
 
