@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit code, 2 with one line on stderr for a user's mistake."""
     try:
         options = build_parser().parse_args(arguments)
-        hush_libraries()
+        hush_libraries(offline=options.run is not _import)  # which alone may fetch, and only what it is given by name
         signal.signal(signal.SIGTERM, _terminated)  # as an exception, so that unfinished output is removed
         return options.run(options)
     except UserError as error:
@@ -79,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--kind", choices=["codetalker", "faceformer"], required=True)
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command.add_argument("--config", type=Path, required=True, metavar="FILE.yaml")
-    command.add_argument("--wav2vec2", type=Path, required=True, metavar="DIR|CONFIG.json")
+    command.add_argument("--wav2vec2", required=True, metavar="DIR|CONFIG.json", help="or a name on the hub")
     command.add_argument("--stage1", type=Path, metavar="FILE", help="codetalker: the motion autoencoder")
     command.add_argument("--stage2", type=Path, metavar="FILE", help="codetalker: the predictor")
     command.add_argument("--model", type=Path, metavar="FILE", help="faceformer: the model")
@@ -106,6 +106,12 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         "--style", metavar="NAME[:SHARE,...]", help="one of `styles`, or a mixture: soft:0.7,lively:0.3"
     )
     command.add_argument("--seed", type=int, default=0, help="another number, another take")
+    command.add_argument(
+        "--decoding",
+        choices=pipeline.DECODINGS,
+        default="auto",
+        help="of published models: exact, in overlapping windows, whole up to 20 s (default), or with a short look back",
+    )
     _add_weights(command)
     _add_limit(command)
 
@@ -150,6 +156,7 @@ def _animate(options: argparse.Namespace) -> int:
         baseline=options.baseline != "none",
         size=options.size,
         seed=options.seed,
+        decoding=options.decoding,
         exports=options.export,
         report=options.report,
         limit_seconds=options.limit,
@@ -170,6 +177,7 @@ def _motion(options: argparse.Namespace) -> int:
             options.seed,
             options.limit,
             progress=bars,
+            decoding=options.decoding,
         )
     return 0
 
@@ -207,9 +215,9 @@ def _import(options: argparse.Namespace) -> int:
     missing = [f"--{name}" for name in required if getattr(options, name) is None]
     if missing:
         raise UserError(f"--kind {options.kind} needs {' and '.join(missing)}")
-    from .published import import_bundle
+    from .published import import_bundle, summary
 
-    import_bundle(
+    imported = import_bundle(
         kind=options.kind,
         out=options.out,
         config=options.config,
@@ -220,6 +228,7 @@ def _import(options: argparse.Namespace) -> int:
         templates=options.templates,
         topology=options.topology,
     )
+    print("\n".join(summary(imported)))
     return 0
 
 
@@ -247,10 +256,10 @@ class _Bars:
         self.bar.update(fraction - self.bar.n)
 
 
-def hush_libraries() -> None:
-    """Keeps the libraries' advice off stderr; errors still come through."""
+def hush_libraries(offline: bool = True) -> None:
+    """Keeps the libraries' advice off stderr; errors still come through. offline: nothing is fetched by name."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_OFFLINE", str(int(offline)))
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.ERROR)
 

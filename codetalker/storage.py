@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -46,20 +49,55 @@ def read_talker_spec(values: dict[str, Any]) -> TalkerSpec:
 def write(folder: Path, description: dict[str, Any], weights: dict[str, dict[str, Tensor]], half: set[str]) -> None:
     """Writes the description and a file for each of `weights`, each replaced only by a finished one.
 
-    half: names of the files to store in 16 bits.
+    half: names of the files to store in 16 bits. After an error all is as it was, a folder that was not there too.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with staging(folder) as staged:
-        for name, tensors in weights.items():
-            stored = {
-                key: (tensor.half() if name in half and tensor.is_floating_point() else tensor)
-                .cpu()
-                .contiguous()
-                .clone()
-                for key, tensor in tensors.items()
-            }
-            save_file(stored, staged / f"{name}.safetensors")
-        (staged / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with staging(folder) as staged:
+            for name, tensors in weights.items():
+                _write_tensors(staged / f"{name}.safetensors", tensors, name in half)
+            write_description(staged, description)
+    except BaseException as error:
+        for path in created:
+            with suppress(OSError):
+                path.rmdir()
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            raise UserError(f"{folder} is a file or lies in one: a bundle is a folder") from error
+        raise
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor], half: bool) -> None:
+    """What lies in one piece already is not copied."""
+    stored = {
+        key: (tensor.half() if half and tensor.is_floating_point() else tensor).cpu().contiguous()
+        for key, tensor in tensors.items()
+    }
+    try:
+        save_file(stored, path)
+    except SafetensorError as error:  # the disk is full, most likely
+        raise UserError(f"can't write {path.name} to {path.parent.parent}: {error}") from error
+
+
+def write_description(folder: Path, description: dict[str, Any]) -> None:
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def pack_templates(templates: dict[str, np.ndarray], faces: np.ndarray | None) -> dict[str, Tensor]:
+    """The tensors of templates.safetensors; the names of the templates stand in the description, in this order."""
+    tensors = {str(index): torch.from_numpy(array) for index, array in enumerate(templates.values())}
+    return tensors if faces is None else tensors | {"faces": torch.from_numpy(faces)}
+
+
+def unpack_templates(folder: Path, description: dict[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """name -> (V, 3) float32, and the faces (F, 3) int32, of a bundle that has them."""
+    names = description.get("templates") or []
+    tensors = read_tensors(folder / "templates.safetensors") if names else {}
+    if missing := [name for index, name in enumerate(names) if str(index) not in tensors]:
+        raise UserError(f"{folder / 'templates.safetensors'} lacks the template {missing[0]} of {DESCRIPTION}")
+    faces = tensors.get("faces")
+    templates = {name: tensors[str(index)].numpy() for index, name in enumerate(names)}
+    return templates, None if faces is None else faces.numpy()
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The golden outputs of the published implementations: through the import, the written bundle, and the loaded one."""
+"""The golden outputs of the published implementations, of the imported bundle and of the same exported once more."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 
 import codetalker
 from codetalker import decoding
+from codetalker.bundle import save_bundle
 from codetalker.published import import_bundle
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -24,11 +25,13 @@ def import_golden(name, out):
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
-    """name -> the bundle as imported, and as loaded again."""
+    """name -> the bundle that was imported, and the same after another export and reload."""
     made = {}
     for name in SETS:
-        out = tmp_path_factory.mktemp(name)
-        made[name] = import_golden(name, out), codetalker.load(out)
+        out, again = tmp_path_factory.mktemp(name), tmp_path_factory.mktemp(f"{name}_again")
+        import_golden(name, out)
+        save_bundle(codetalker.load(out), again)
+        made[name] = codetalker.load(out), codetalker.load(again)
     return made
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from .autoencoder import AutoencoderSpec
-from .errors import UserError
-from .wav2vec import Wav2Vec2Encoder
+from ..autoencoder import AutoencoderSpec
+from ..errors import UserError
+from ..wav2vec import Wav2Vec2Encoder
 
 
 @dataclass(frozen=True)
@@ -86,49 +88,71 @@ def faceformer_table(layers: int) -> Table:
     return predictor_table(layers) | _both("vertice_map_r", "motion_out") | style
 
 
+WEIGHT_NORM = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+
+
+def count_layers(names: Iterable[str], before: str) -> int:
+    """How many numbers follow `before` in the names: "layers.0.a", "layers.1.a" and "layers." -> 2."""
+    return len({name[len(before) :].split(".")[0] for name in names if name.startswith(before)})
+
+
+def older_name(name: str) -> str:
+    """A tensor's name as torch before 2.1 gave it, which the published checkpoints have."""
+    for new, old in WEIGHT_NORM.items():
+        name = name.replace(new, old)
+    return name
+
+
 def wav2vec2_table(encoder: Wav2Vec2Encoder) -> Table:
-    """Keys of the speech encoder inside a published checkpoint; its weight norm has the names of older torch."""
-    table = {}
-    for own in encoder.state_dict():
-        foreign = own.removeprefix("model.")
-        for new, old in (("0", "weight_g"), ("1", "weight_v")):
-            foreign = foreign.replace(f"parametrizations.weight.original{new}", old)
-        table[f"audio_encoder.{foreign}"] = Into((own,))
-    return table
+    """Keys of transformers' Wav2Vec2Model, as older torch gave them -> the speech encoder's."""
+    return {older_name(own.removeprefix("model.")): Into((own,)) for own in encoder.state_dict()}
 
 
-OPTIONAL = {  # that a checkpoint may hold besides
-    "audio_encoder.masked_spec_embed": "hides speech in pretraining only",
+IN_STAGE_1 = "stage 1, which its own checkpoint gives"
+PRETRAINING = "of wav2vec2's pretraining only"
+OPTIONAL = {  # first letters of what a checkpoint may hold besides
+    "autoencoder.": IN_STAGE_1,
+    "masked_spec_embed": "hides speech in training only",
+    "lm_head.": "spells words, which nothing here reads",
+    "quantizer.": PRETRAINING,
+    "project_q.": PRETRAINING,
+    "project_hid.": PRETRAINING,
+    "projector.": "classifies speech, which nothing here reads",
+    "classifier.": "classifies speech, which nothing here reads",
 }
-OPTIONAL_PREFIXES = {"autoencoder.": "stage 1, which its own checkpoint gives"}
 
 
-def convert(tensors: dict[str, Tensor], tables: list[tuple[Table, nn.Module]], file: Path) -> dict[str, str]:
-    """Fills the modules by their tables, strictly. Returns the dropped tensors' names with the reasons.
+def convert(
+    tensors: dict[str, Tensor], table: Table, module: nn.Module, file: Path, prefix: str = ""
+) -> dict[str, str]:
+    """Fills the module by its table, strictly. Returns the dropped tensors' names with the reasons.
 
-    Raises UserError, naming `file`, for tensors missing or unknown, and shapes that don't fit.
+    prefix: what the names begin with in the file. Raises UserError, naming `file`, for tensors missing or unknown,
+    shapes that don't fit, and values that are no numbers. Weights in fp32 are not copied.
     """
-    known = {name for table, _ in tables for name in table}
-    dropped = {name: reason for name, reason in OPTIONAL.items() if name in tensors}
-    for prefix, reason in OPTIONAL_PREFIXES.items():
-        dropped |= {name: reason for name in tensors if name.startswith(prefix)}
-    wrong = [f"{name} is missing" for name in sorted(known - set(tensors))]
-    wrong += [f"{name} is unknown" for name in sorted(set(tensors) - known - set(dropped))]
+    dropped = {name: into.dropped for name, into in table.items() if into.dropped and name in tensors}
+    for first, reason in OPTIONAL.items():
+        dropped |= {name: reason for name in tensors if name.startswith(first) and name not in table}
+    wanted = {name for name, into in table.items() if not into.dropped}
+    wrong = [f"{prefix}{name} is missing" for name in sorted(wanted - set(tensors))]
+    wrong += [f"{prefix}{name} is unknown" for name in sorted(set(tensors) - wanted - set(dropped))]
     if wrong:
         rest = f", and {len(wrong) - 4} more" if len(wrong) > 4 else ""
         raise UserError(f"{file} is not the checkpoint that the config describes: {', '.join(wrong[:4])}{rest}")
-    for table, module in tables:
-        state = module.state_dict()
-        for name, into in table.items():
-            if into.dropped:
-                dropped[name] = into.dropped
-                continue
-            tensor = tensors[name].T if into.transpose else tensors[name]
-            rows = sum(len(state[own]) for own in into.names)
-            wanted = (rows, *state[into.names[0]].shape[1:])
-            if tuple(tensor.shape) != wanted:
-                raise UserError(f"{file}: {name} has the shape {tuple(tensor.shape)}, the config asks for {wanted}")
-            pieces = tensor.split([len(state[own]) for own in into.names])
-            state |= dict(zip(into.names, pieces))
-        module.load_state_dict(state)
-    return dropped
+    state = module.state_dict()
+    for name in wanted:
+        into, tensor = table[name], tensors[name]
+        pieces = [state[own] for own in into.names]
+        shape = (sum(len(piece) for piece in pieces), *pieces[0].shape[1:])
+        given = tensor.T if into.transpose else tensor
+        if tuple(given.shape) != shape:
+            wanted_shape = shape[::-1] if into.transpose else shape
+            told = f"has the shape {tuple(tensor.shape)}, the config asks for {wanted_shape}"
+            raise UserError(f"{file}: {prefix}{name} {told}")
+        if not tensor.is_floating_point():
+            raise UserError(f"{file}: {prefix}{name} holds {str(tensor.dtype).removeprefix('torch.')}, not floats")
+        if not torch.isfinite(tensor).all():
+            raise UserError(f"{file}: the tensor {prefix}{name} has values that are no numbers")
+        state |= dict(zip(into.names, given.float().split([len(piece) for piece in pieces])))
+    module.load_state_dict(state, assign=True)
+    return {f"{prefix}{name}": reason for name, reason in dropped.items()}

@@ -1,0 +1,75 @@
+"""The topology of a data set: the faces of one of its meshes, a .ply or .obj, in the mesh's own order of vertices."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+
+VERTEX_OR_FACE = re.compile(rb"^[ \t]*[vf][ \t].*", re.MULTILINE)
+CORNER = re.compile(rb"(-?\d+)/\S*")  # index/texture/normal
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """vertices: (V, 3) float32; faces: (F, 3) int32, without the degenerate ones, which are counted"""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    degenerate: int
+
+
+def read_topology(path: Path, vertices: int) -> Mesh:
+    """Polygons are cut into triangles. No other file is opened, whatever materials or textures this one names."""
+    kind = path.suffix.lower()
+    if kind not in (".ply", ".obj"):
+        raise UserError(f"{path}: a topology is a .ply or .obj")
+    try:
+        points, faces = (_read_ply if kind == ".ply" else _read_obj)(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from error
+    except Exception as error:  # trimesh's readers raise almost anything on a broken file
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UserError(f"{path} is not a mesh that can be read: {reason}") from error
+    if len(points) != vertices:
+        raise UserError(f"{path} has {len(points)} vertices, but the config says {vertices}")
+    if not len(faces):
+        raise UserError(f"{path} has no faces")
+    if faces.min() < 0 or faces.max() >= vertices:
+        wrong = faces.min() if faces.min() < 0 else faces.max()
+        raise UserError(f"{path}: a face names the vertex {wrong}, but they are numbered 0 to {vertices - 1}")
+    if not np.isfinite(points).all():
+        raise UserError(f"{path} has vertices that are no numbers")
+    a, b, c = faces.T
+    degenerate = (a == b) | (b == c) | (a == c)
+    if degenerate.all():
+        raise UserError(f"{path}: each of its {len(faces)} faces has the same vertex twice")
+    return Mesh(points.astype(np.float32), faces[~degenerate].astype(np.int32), int(degenerate.sum()))
+
+
+def _read_ply(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    from trimesh.exchange.ply import load_ply
+
+    # texture coordinates would split vertices
+    return _triangles(load_ply(io.BytesIO(content), resolver=None, fix_texture=False, skip_materials=True))
+
+
+def _read_obj(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and faces alone are read: texture coordinates, normals and groups would reorder both."""
+    from trimesh.exchange.obj import load_obj
+
+    kept = CORNER.sub(rb"\1", b"\n".join(VERTEX_OR_FACE.findall(content)))
+    made = load_obj(io.BytesIO(kept), resolver=None, skip_materials=True, maintain_order=True)
+    return _triangles(next(iter(made.get("geometry", {}).values()), made))
+
+
+def _triangles(made: dict) -> tuple[np.ndarray, np.ndarray]:
+    from trimesh.geometry import triangulate_quads
+
+    faces = np.asarray(triangulate_quads(made["faces"])) if "faces" in made else np.zeros((0, 3))
+    return np.asarray(made.get("vertices", np.zeros((0, 3))), np.float64).reshape(-1, 3), faces.astype(np.int64)
