@@ -96,11 +96,12 @@ def find_holes(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     A hole that another piece of the mesh fills, as an eye does, is left; so are a neck's end and the rim of a mask.
     """
     labels = _pieces(len(vertices), faces)
+    shown = np.bincount(faces.ravel(), minlength=len(vertices)) > 0
     closing = [np.zeros((0, 3), np.int64)]
     for loop in _rims(faces):
         points = vertices[loop]
         extent = np.ptp(points, axis=0).max()
-        others = vertices[labels != labels[loop[0]]]
+        others = vertices[shown & (labels != labels[loop[0]])]
         distance = np.linalg.norm(others - points.mean(0), axis=1).min(initial=np.inf)
         if extent < HOLE * np.ptp(vertices[:, 0]) and distance > 0.5 * extent:
             closing.append(_strip(np.roll(loop, -int(points[:, 0].argmin()))))

@@ -117,3 +117,32 @@ def tiny_head_file(folder: Path, **options) -> Path:
     path = folder / "tiny.glb"
     path.write_bytes(tiny_glb(**options))
     return path
+
+
+def played(path: Path, frame: int) -> np.ndarray:
+    """(V, 3) of a GLB in one frame of its animation, by glTF's rules for morph targets."""
+    tree, binary = unpack(path.read_bytes())
+
+    def read(index: int, width: int) -> np.ndarray:
+        entry = tree["accessors"][index]
+        values = np.zeros((entry["count"], width), np.float32)
+        if "bufferView" in entry:
+            start = tree["bufferViews"][entry["bufferView"]]["byteOffset"]
+            values = np.frombuffer(binary, "<f4", entry["count"] * width, start).reshape(-1, width)
+        if "sparse" in entry:
+            where, what = entry["sparse"]["indices"], entry["sparse"]["values"]
+            start, count = tree["bufferViews"][where["bufferView"]]["byteOffset"], entry["sparse"]["count"]
+            rows = np.frombuffer(binary, "<u4", count, start)
+            start = tree["bufferViews"][what["bufferView"]]["byteOffset"]
+            values[rows] = np.frombuffer(binary, "<f4", count * width, start).reshape(-1, width)
+        return values
+
+    (recorded,) = tree["animations"]
+    shown = []
+    for channel in recorded["channels"]:
+        mesh = tree["meshes"][tree["nodes"][channel["target"]["node"]]["mesh"]]
+        (primitive,) = mesh["primitives"]
+        weights = read(recorded["samplers"][channel["sampler"]]["output"], 1).reshape(-1, len(mesh["weights"]))
+        shapes = np.stack([read(target["POSITION"], 3) for target in primitive["targets"]])
+        shown.append(read(primitive["attributes"]["POSITION"], 3) + np.einsum("k,kvc->vc", weights[frame], shapes))
+    return np.concatenate(shown)
