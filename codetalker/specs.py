@@ -43,6 +43,25 @@ def open_autoencoder(regions: tuple[RegionSpec, ...] | None = None, width: int =
     )
 
 
+def published_form(width: int = 256) -> AutoencoderSpec:
+    """The published stage 1's form and depth at the open motion's size: one region, all frames seen, before and after.
+
+    For comparisons: the open bundle's is causal.
+    """
+    return AutoencoderSpec(
+        motion_dim=MOTION_DIM,
+        regions=(RegionSpec("face", None, width // 32),),
+        width=width,
+        heads=8,
+        layers=6,
+        feed_forward=3 * width // 2,
+        entries=256,
+        code_dim=32,
+        code_projection=False,
+        decay=0.99,
+    )
+
+
 def open_talker(speech_dim: int, styles: int, autoencoder: AutoencoderSpec | None = None) -> TalkerSpec:
     predictor = _predictor(speech_dim, styles, width=256, layers=3)
     return TalkerSpec(predictor, autoencoder or open_autoencoder(), code_loss="cross_entropy")

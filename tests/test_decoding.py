@@ -76,6 +76,14 @@ def test_past_600_frames_a_pass_over_the_result_gives_the_result(form):
     assert torch.allclose(again, motion, atol=1e-4)
 
 
+def test_past_600_frames_the_published_form_equals_the_plain_loop():
+    torch.manual_seed(0)
+    model = FORMS["vocaset"]()
+    features, style = _clip(model, 610), models.style(1)
+    made = decoding.generate(decoding.arrange(model), features, style)
+    assert torch.allclose(made, decoding.generate_plainly(model, features, style), atol=1e-4)
+
+
 def test_published_form_cannot_stream():
     model = FORMS["vocaset"]()
     with pytest.raises(UserError, match="cannot stream"):

@@ -19,7 +19,7 @@ from codetalker.autoencoder import Autoencoder
 from codetalker.bundle import Bundle, save_bundle
 from codetalker.errors import UserError
 from codetalker.faceformer import FaceFormer
-from codetalker.specs import open_autoencoder, open_faceformer, open_talker
+from codetalker.specs import open_autoencoder, open_faceformer, open_talker, published_form
 from codetalker.speech_encoder import MelEncoder, MelSpec
 from codetalker.talker import Talker
 
@@ -50,6 +50,7 @@ class Recipe:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.motion_folder = options.runs / "motion"
+        self.autoencoder = {"open": open_autoencoder, "published": published_form}[options.form]()
 
     def _config(self, config: object) -> object:
         """The stage's own numbers, or as many steps as asked for."""
@@ -68,12 +69,13 @@ class Recipe:
 
     def stage1(self) -> None:
         o = self.options
-        model = stage1.train(self.motion_folder, o.runs, o.device, self._config(stage1.Stage1Config()))
+        config = self._config(stage1.Stage1Config())
+        model = stage1.train(self.motion_folder, o.runs, o.device, config, self.autoencoder)
         _finish(model, o.runs / "stage1")
 
     def talker(self) -> None:
         o = self.options
-        frozen = _finished(Autoencoder(open_autoencoder()), o.runs / "stage1")
+        frozen = _finished(Autoencoder(self.autoencoder), o.runs / "stage1")
         model = talker.train_talker(frozen, self.motion_folder, o.runs, o.device, self._config(talker.TalkerConfig()))
         _finish(model, o.runs / "talker")
 
@@ -85,7 +87,7 @@ class Recipe:
     def bundle(self) -> None:
         runs, names = self.options.runs, motion_set.styles()
         encoder = _finished(MelEncoder(MelSpec()), runs / "speech")
-        made = _finished(Talker(open_talker(encoder.dim, len(names), open_autoencoder())), runs / "talker")
+        made = _finished(Talker(open_talker(encoder.dim, len(names), self.autoencoder)), runs / "talker")
         beside = _finished(FaceFormer(open_faceformer(encoder.dim, len(names))), runs / "baseline")
         told = {name: STYLES[name].seen if name in STYLES else CAPTURE_SEEN for name in names}
         encoders = {"talker": encoder, "baseline": encoder}
@@ -106,6 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--real", type=Path, default=Path("../shared/speech"), help="recordings with phones.json, for the log"
+    )
+    parser.add_argument(
+        "--form", choices=("open", "published"), default="open", help="of stage 1; see codetalker.specs"
     )
     parser.add_argument("--out", type=Path, default=Path("weights/open"), help="where the bundle goes")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

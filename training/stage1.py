@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from codetalker.autoencoder import Autoencoder
+from codetalker.autoencoder import Autoencoder, AutoencoderSpec
 from codetalker.head import load_head
 from codetalker.specs import open_autoencoder
 
@@ -40,13 +40,19 @@ def motion_statistics(motions: MotionSet) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(sample.mean(0)), torch.from_numpy(sample.std(0)).clamp_min(0.02)
 
 
-def train(motion_folder: Path, out: Path, device: str, config: Stage1Config | None = None) -> Autoencoder:
-    """Trains, or goes on from `out`, and returns stage 1 with averaged weights."""
+def train(
+    motion_folder: Path,
+    out: Path,
+    device: str,
+    config: Stage1Config | None = None,
+    spec: AutoencoderSpec | None = None,
+) -> Autoencoder:
+    """Trains, or goes on from `out`, and returns stage 1 with averaged weights. spec: by default the open bundle's."""
     config = config or Stage1Config()
     torch.manual_seed(config.seed)
     motions = MotionSet(motion_folder)
     geometry = FaceGeometry(load_head(config.head)).to(device)
-    stage1 = Autoencoder(open_autoencoder()).to(device)
+    stage1 = Autoencoder(spec or open_autoencoder()).to(device)
     stage1.standardise(*(part.to(device) for part in motion_statistics(motions)))
 
     def batches(step: int) -> Iterator[dict[str, Tensor]]:

@@ -16,7 +16,7 @@ from codetalker.autoencoder import Autoencoder
 from codetalker.faceformer import FaceFormer
 from codetalker.head import load_head
 from codetalker.motion import MOTION_DIM
-from codetalker.specs import face_regions, open_autoencoder, open_faceformer, open_talker
+from codetalker.specs import face_regions, open_faceformer, open_talker
 from codetalker.talker import Talker
 
 from .geometry import FaceGeometry
@@ -93,7 +93,7 @@ def train_talker(
     config = config or TalkerConfig()
     torch.manual_seed(config.seed)
     motions = MotionSet(motion_folder)
-    spec = open_talker(motions.features.shape[1], len(motions.styles), open_autoencoder())
+    spec = open_talker(motions.features.shape[1], len(motions.styles), stage1.spec)
     return _train(Talker(spec, stage1), motion_folder, out / "talker", device, config)
 
 
