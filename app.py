@@ -42,15 +42,18 @@ def prepare() -> Path:
 
 def serve(options: argparse.Namespace, files: Path) -> None:
     from app import ui
+    from app.bundles import Shelf
     from app.handlers import Studio
     from app.sessions import Sessions
     from app.settings import Settings
-    from codetalker.pipeline import open_bundle
+    from codetalker.shelf import find_entries
 
     settings = Settings.from_environment()
     # Inside gradio's folder, so that it serves the files where they are instead of copying them.
     sessions = Sessions(settings.keep_seconds, root=files)
-    studio = Studio(settings, open_bundle(settings.weights), sessions)
+    shelf = Shelf(find_entries(settings.weights, settings.more_weights))
+    shelf.load(None)
+    studio = Studio(settings, shelf, sessions)
     page = ui.build(studio)
     threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
     ui.launch(page, studio, options.host, options.port, share=options.share == "yes")

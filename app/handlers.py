@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import shutil
 import threading
 import time
@@ -16,8 +15,8 @@ import numpy as np
 from codetalker import pipeline
 from codetalker.audio import SAMPLE_RATE
 from codetalker.errors import UserError
-from codetalker.shelf import read_styles
 
+from .bundles import Shelf, whose
 from .sessions import Session, Sessions
 from .settings import Settings
 
@@ -54,27 +53,16 @@ class Stopped(Exception):
 
 
 class Studio:
-    """The loaded models and the sessions; makes one video at a time, however many ask."""
+    """The models and the sessions; makes one video at a time, however many ask."""
 
     def __init__(
-        self, settings: Settings, bundle, sessions: Sessions, animate: Callable[..., dict] = pipeline.animate
+        self, settings: Settings, shelf: Shelf, sessions: Sessions, animate: Callable[..., dict] = pipeline.animate
     ) -> None:
         self.settings = settings
-        self.bundle = bundle
+        self.shelf = shelf
         self.sessions = sessions
         self._animate = animate
         self._one_at_a_time = threading.Lock()
-
-    def styles(self) -> list[tuple[str, str]]:
-        """(label, name) of each style, the label with a word of description where the bundle has one."""
-        described = read_styles(self.settings.weights)
-        brief = {name: re.split("[,:;]", words)[0] for name, words in described.items()}
-        return [(f"{name} · {words}" if words else name, name) for name, words in brief.items()]
-
-    def heads(self) -> list[str]:
-        from codetalker.head import list_heads
-
-        return list_heads()
 
     def warm_up(self) -> None:
         """Makes half a second of video that nobody sees, to load what is only loaded on first use."""
@@ -85,19 +73,30 @@ class Studio:
         soundfile.write(folder / "hum.wav", hum, SAMPLE_RATE)
         size = self.settings.picture_size
         with self._one_at_a_time:
-            self._animate(pipeline.Job(folder / "hum.wav", folder / "hum.mp4", size=size), self.bundle)
+            self._animate(pipeline.Job(folder / "hum.wav", folder / "hum.mp4", size=size), self.shelf.load(None))
         self.sessions.close("")
 
     def generate(
-        self, key: str, speech: str | Path | None, style: str | None, head: str | None, seed: int = 0
+        self,
+        key: str,
+        speech: str | Path | None,
+        style: str | None,
+        head: str | None,
+        weights: str | None = None,
+        seed: int = 0,
     ) -> Iterator[Step | Result]:
         """Yields steps while the video is made, then the result.
 
-        key: the visitor's. Raises UserError for a mistake, Stopped after `stop`; neither leaves files behind. Closing
-        the iterator stops the job.
+        key: the visitor's; style, head: of the bundle `weights`, None for the first of each.
+        Raises UserError for a mistake, Stopped after `stop`; neither leaves files behind. Closing the iterator stops
+        the job.
         """
         if not speech:
             raise UserError("Record or choose some speech first")
+        chosen = self.shelf.entry(weights)
+        heads = self.shelf.heads(weights)
+        if head is not None and head not in heads:  # a visitor's text, never a path
+            raise UserError(f"there is no head {head!r} for the weights {chosen.name}: there is {', '.join(heads)}")
         session = self.sessions.open(key)
         session.stop = stop = threading.Event()
         session.jobs += 1
@@ -116,7 +115,7 @@ class Studio:
         def work() -> None:
             try:
                 with self._one_at_a_time:
-                    steps.put(self._make(session, Path(speech), style, head, seed, progress))
+                    steps.put(self._make(session, Path(speech), style, head, chosen.name, seed, progress))
             except BaseException as error:  # handed to the visitor's thread, which raises it
                 # Who left took their folder along: what fails because of that is no error.
                 steps.put(Stopped() if stop.is_set() else error)
@@ -141,6 +140,7 @@ class Studio:
         speech: Path,
         style: str | None,
         head: str | None,
+        weights: str,
         seed: int,
         progress: pipeline.Progress,
     ) -> Result:
@@ -154,16 +154,18 @@ class Studio:
             head=head,
             size=self.settings.picture_size,
             seed=seed,
-            exports=pipeline.EXPORT_KINDS,
+            exports=self.shelf.exports(weights),
             limit_seconds=self.settings.limit_seconds,
         )
         try:
-            report = self._animate(job, self.bundle, progress)
+            report = self._animate(job, self.shelf.load(weights), progress)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)  # it may be gone, with the visitor
             raise
         files = {path.suffix[1:]: path for path in folder.iterdir()}
-        return Result(video, files, in_words(report))
+        entry = self.shelf.entry(weights)
+        told = f" It ran {whose(entry)}: *{entry.name}*." if entry.imported else ""
+        return Result(video, files, in_words(report) + told)
 
     def stop(self, key: str) -> None:
         """Ends the visitor's running job, if there is one, at its next step."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from codetalker.errors import UserError
 from codetalker.pipeline import check_size
-from codetalker.shelf import DEFAULT_WEIGHTS
+from codetalker.shelf import DEFAULT_WEIGHTS, WEIGHTS
 
 PREFIX = "CODETALKER_"
 
@@ -17,6 +17,7 @@ PREFIX = "CODETALKER_"
 @dataclass(frozen=True)
 class Settings:
     weights: Path = DEFAULT_WEIGHTS  # the bundle's folder
+    more_weights: Path = WEIGHTS  # a folder whose other bundles visitors may choose instead
     picture_size: int = 512  # pixels, width and height of each picture
     limit_seconds: float = 120.0  # longest speech
     upload_megabytes: int = 64  # largest file: two minutes of 5.1 at 48 kHz and 16 bits are 70, of stereo 23

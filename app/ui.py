@@ -41,9 +41,13 @@ def build(studio: Studio) -> gr.Blocks:
                 if examples:
                     labels = [path.stem.replace("_", " ") for path in examples]
                     gr.Examples([[str(path)] for path in examples], [speech], example_labels=labels, label="Or try")
-                style_choices, heads = studio.styles(), studio.heads()
+                shelf = studio.shelf
+                choices, styles, heads = shelf.choices(), shelf.styles(None), shelf.heads(None)
+                weights = gr.Dropdown(
+                    choices, value=choices[0][1], label="Weights", visible=len(choices) > 1, elem_id="weights"
+                )
                 with gr.Row():
-                    style = gr.Dropdown(style_choices, value=style_choices[0][1], label="Style", scale=2, min_width=220)
+                    style = gr.Dropdown(styles, value=styles[0][1], label="Style", scale=2, min_width=220)
                     head = gr.Dropdown(heads, value=heads[0], label="Head", scale=1, min_width=110)
                 with gr.Row():
                     start = gr.Button("Make it talk", variant="primary", scale=3, min_width=160, elem_id="start")
@@ -65,14 +69,19 @@ def build(studio: Studio) -> gr.Blocks:
                         for kind, label in DOWNLOADS.items()
                     ]
 
-        def generate(speech: str | None, style: str, head: str, request: gr.Request) -> Iterator[list]:
+        def choose(weights: str) -> list:
+            """Another bundle: its styles and its heads."""
+            styles, heads = shelf.styles(weights), shelf.heads(weights)
+            return [gr.Dropdown(styles, value=styles[0][1]), gr.Dropdown(heads, value=next(iter(heads), None))]
+
+        def generate(speech: str | None, style: str, head: str, weights: str, request: gr.Request) -> Iterator[list]:
             """Speech to the side-by-side video: the video, the report in words, and the files."""
             if speech and EXAMPLES not in Path(speech).parents:
                 studio.sessions.open(request.session_hash).uploads.add(Path(speech))
             nothing_new = [gr.skip()] * (2 + len(downloads))
             message = ""
             try:
-                for step in studio.generate(request.session_hash, speech, style, head):
+                for step in studio.generate(request.session_hash, speech, style, head, weights):
                     if isinstance(step, Step):
                         yield [progress_bar(step), *working(True), *nothing_new]
                     else:
@@ -96,11 +105,12 @@ def build(studio: Studio) -> gr.Blocks:
         def leave(request: gr.Request) -> None:
             studio.sessions.close(request.session_hash)
 
+        weights.change(choose, weights, [style, head], api_name="choose", show_progress="hidden")
         buttons = [start, cancel]
         waiting = start.click(lambda: working(True), None, buttons, queue=False, api_visibility="private")
         job = waiting.then(
             generate,
-            [speech, style, head],
+            [speech, style, head, weights],
             [status, *buttons, video, words, *downloads],
             api_name="animate",
             show_progress="minimal",  # tells the place in the queue
@@ -147,7 +157,8 @@ def working(busy: bool) -> list:
 
 def shown(result: Result) -> list:
     """The video, the words, and the download buttons in their order."""
-    buttons = [gr.DownloadButton(value=result.downloads.get(kind), interactive=True) for kind in DOWNLOADS]
+    files = [result.downloads.get(kind) for kind in DOWNLOADS]
+    buttons = [gr.DownloadButton(value=file, interactive=True, visible=file is not None) for file in files]
     return [result.video, result.words, *buttons]
 
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from app import handlers
+from app import bundles, handlers
+from app.bundles import Shelf
 from app.handlers import Result, Step, Stopped, Studio
 from app.sessions import Sessions
 from app.settings import Settings
 from codetalker.errors import UserError
 from codetalker.pipeline import STAGES
+from codetalker.shelf import DEFAULT_WEIGHTS, find_entries
 
 REPORT = {
     "audio_seconds": 1.0,
@@ -34,7 +36,7 @@ def quick_animate(job, bundle, progress=None):
         for fraction in (0.0, 0.5, 1.0):
             if progress is not None:
                 progress(stage, fraction)
-    for ending in (".mp4", ".npz", ".csv", ".glb"):
+    for ending in (".mp4", *({"arkit": ".csv"}.get(kind, f".{kind}") for kind in job.exports)):
         job.out.with_suffix(ending).write_text(ending)
     return REPORT
 
@@ -58,12 +60,24 @@ def speech(tmp_path):
 
 @pytest.fixture
 def make_studio(tmp_path, monkeypatch):
-    monkeypatch.setattr(Studio, "heads", lambda self: ["ada"])
-    (tmp_path / "weights").mkdir()
-    description = {"styles": {"calm": "small and slow, as before sleep", "lively": ""}}
-    (tmp_path / "weights" / "bundle.json").write_text(json.dumps(description))
-    settings = Settings(weights=tmp_path / "weights")
-    return lambda animate: Studio(settings, None, Sessions(settings.keep_seconds, root=tmp_path), animate)
+    """A studio over two bundles: ours, and one that was imported."""
+    monkeypatch.setattr(bundles, "head_names", lambda weights: ["S1", "S2"] if weights.name == "voca" else ["ada"])
+    described = {
+        "weights": {"styles": {"calm": "small and slow, as before sleep", "lively": ""}},
+        "voca": {"styles": {"S1": ""}, "space": "vertices", "templates": ["S1", "S2"], "origin": {"talker": {}}},
+        "broken": {"name": "no styles"},
+    }
+    for name, description in described.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bundle.json").write_text(json.dumps(description))
+    settings = Settings(weights=tmp_path / "weights", more_weights=tmp_path)
+    entries = find_entries(settings.weights, settings.more_weights)
+
+    def make(animate, open_bundle=lambda folder: folder.name):
+        sessions = Sessions(settings.keep_seconds, root=tmp_path)
+        return Studio(settings, Shelf(entries, open_bundle), sessions, animate)
+
+    return make
 
 
 def files_under(folder: Path) -> list[Path]:
@@ -82,7 +96,57 @@ def test_generate_tells_steps_and_then_the_result(make_studio, speech):
 
 
 def test_styles_have_a_word_of_description(make_studio):
-    assert make_studio(quick_animate).styles() == [("calm · small and slow", "calm"), ("lively", "lively")]
+    shelf = make_studio(quick_animate).shelf
+    assert shelf.styles(None) == [("calm · small and slow", "calm"), ("lively", "lively")]
+
+
+def test_each_bundle_is_told_for_what_it_is(make_studio):
+    shelf = make_studio(quick_animate).shelf
+    (ours, first), (theirs, second) = shelf.choices()  # what can't be read is not offered
+    assert (first, second) == ("weights", "voca")
+    assert "the authors' weights, imported" in theirs and "imported" not in ours
+    assert shelf.styles("voca") == [("S1", "S1")] and shelf.heads("voca") == ["S1", "S2"]
+    assert shelf.exports("voca") == ("npz", "glb") and shelf.exports("weights") == ("npz", "arkit", "glb")
+
+
+def test_the_default_is_called_ours():
+    first, *_ = Shelf(find_entries(DEFAULT_WEIGHTS)).choices()
+    assert first == ("open · our own, open weights", "open")
+
+
+def test_a_bundle_is_loaded_when_it_is_used_and_one_is_kept(make_studio, speech):
+    loaded, used = [], []
+
+    def open_bundle(folder):
+        loaded.append(folder.name)
+        if folder.name == "voca" and loaded.count("voca") == 1:
+            raise UserError("talker.safetensors is damaged")
+        return folder.name
+
+    def animate(job, bundle, progress=None):
+        used.append((bundle, job.head, job.exports))
+        return quick_animate(job, bundle, progress)
+
+    studio = make_studio(animate, open_bundle)
+    assert loaded == []
+    list(studio.generate("visitor", speech, None, None))
+    list(studio.generate("visitor", speech, "calm", "ada", "weights"))
+    with pytest.raises(UserError, match="damaged"):
+        list(studio.generate("visitor", speech, "S1", "S2", "voca"))
+    result = list(studio.generate("visitor", speech, "S1", "S2", "voca"))[-1]
+    assert loaded == ["weights", "voca", "voca"]
+    assert [bundle for bundle, *_ in used] == ["weights", "weights", "voca"]
+    assert used[-1][1:] == ("S2", ("npz", "glb")) and "the authors' weights" in result.words
+
+
+def test_names_that_are_not_on_the_list(make_studio, speech, tmp_path):
+    studio = make_studio(quick_animate)
+    for weights in ("open", "../weights", str(tmp_path / "voca"), "broken"):
+        with pytest.raises(UserError, match="there is weights, voca"):
+            list(studio.generate("visitor", speech, None, None, weights))
+    for head in ("ada", "/etc/passwd", "S1.glb"):
+        with pytest.raises(UserError, match="there is S1, S2"):
+            list(studio.generate("visitor", speech, None, head, "voca"))
 
 
 def test_second_result_leaves_the_first(make_studio, speech):
@@ -211,5 +275,11 @@ def test_page_answers_and_makes_a_video(page, speech):
     assert Path(video["video"] if isinstance(video, dict) else video).read_text() == ".mp4"
     assert "1.0 s of speech" in words and len(downloads) == 4
     with pytest.raises(Exception, match="Record or choose"):
-        client.predict(None, "calm", "ada", api_name="/animate")
+        client.predict(None, "calm", "ada", "weights", api_name="/animate")
+    style, head = client.predict("voca", api_name="/choose")
+    assert [value for _, value in style["choices"]] == ["S1"] and head["value"] == "S1"
+    _, _, words, video, glb, csv, _ = client.predict(handle_file(speech), "S1", "S2", "voca", api_name="/animate")
+    assert "the authors' weights, imported" in words and not csv["visible"] and glb["visible"]
+    with pytest.raises(Exception):  # noqa: B017 - gradio's own
+        client.predict(handle_file(speech), "S1", "S2", str(DEFAULT_WEIGHTS), api_name="/animate")
     client.close()
