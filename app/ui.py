@@ -47,8 +47,8 @@ def build(studio: Studio) -> gr.Blocks:
                     choices, value=choices[0][1], label="Weights", visible=len(choices) > 1, elem_id="weights"
                 )
                 with gr.Row():
-                    style = gr.Dropdown(styles, value=styles[0][1], label="Style", scale=2, min_width=220)
-                    head = gr.Dropdown(heads, value=heads[0], label="Head", scale=1, min_width=110)
+                    style = gr.Dropdown(styles, value=styles[0][1], label="Style", scale=3, min_width=220)
+                    head = gr.Dropdown(heads, value=next(iter(heads), None), label="Head", scale=2, min_width=110)
                 with gr.Row():
                     start = gr.Button("Make it talk", variant="primary", scale=3, min_width=160, elem_id="start")
                     cancel = gr.Button("Cancel", interactive=False, scale=1, min_width=90, elem_id="cancel")
