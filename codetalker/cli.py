@@ -259,6 +259,7 @@ class _Bars:
 def hush_libraries(offline: bool = True) -> None:
     """Keeps the libraries' advice off stderr; errors still come through. offline: nothing is fetched by name."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_OFFLINE", str(int(offline)))
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.ERROR)

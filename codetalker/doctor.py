@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .casting import open_head
+from .casting import head_for_bundle, open_head
 from .errors import UserError
 from .pipeline import open_bundle
-from .shelf import read_styles
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,16 @@ def _egl() -> str:
 
 
 def _weights(weights: str | Path) -> str:
-    styles = read_styles(weights)
     bundle = open_bundle(weights)
-    return f"{bundle.name}, {len(styles)} styles{'' if bundle.has_baseline else ', no baseline'}"
+    told = [bundle.name, f"{len(bundle.styles)} styles"]
+    if bundle.space == "vertices":
+        head = head_for_bundle(None, bundle)
+        told.append(f"imported, heads of {len(head.vertices)} vertices: {len(bundle.templates)}")
+    if bundle.talker is None:
+        told.append("FaceFormer alone")
+    elif not bundle.has_baseline:
+        told.append("no baseline")
+    return ", ".join(told)
 
 
 def _gpu() -> str:

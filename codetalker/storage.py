@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def write(folder: Path, description: dict[str, Any], weights: dict[str, dict[str
             for name, tensors in weights.items():
                 _write_tensors(staged / f"{name}.safetensors", tensors, name in half)
             write_description(staged, description)
+            for path in staged.iterdir():  # safetensors makes files that their owner alone may read
+                shutil.copymode(staged / DESCRIPTION, path)
     except BaseException as error:
         for path in created:
             with suppress(OSError):
@@ -76,7 +79,7 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor], half: bool) -> None:
     try:
         save_file(stored, path)
     except SafetensorError as error:  # the disk is full, most likely
-        raise UserError(f"can't write {path.name} to {path.parent.parent}: {error}") from error
+        raise UserError(f"can't write {path.name}: {error}") from error
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:

@@ -55,7 +55,9 @@ def read_config(path: Path) -> dict[str, Any]:
     """A published .yaml; sections (NETWORK, DATA ...) are merged into one level."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from error
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{path} is not a config that can be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a config: no names with values in it")
@@ -68,7 +70,9 @@ def read_config(path: Path) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not JSON that can be read: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no names with values")

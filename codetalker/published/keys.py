@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from ..autoencoder import AutoencoderSpec
@@ -151,7 +150,7 @@ def convert(
             raise UserError(f"{file}: {prefix}{name} {told}")
         if not tensor.is_floating_point():
             raise UserError(f"{file}: {prefix}{name} holds {str(tensor.dtype).removeprefix('torch.')}, not floats")
-        if not torch.isfinite(tensor).all():
+        if not all(extreme.isfinite() for extreme in tensor.aminmax()):  # both are NaN where any value is
             raise UserError(f"{file}: the tensor {prefix}{name} has values that are no numbers")
         state |= dict(zip(into.names, given.float().split([len(piece) for piece in pieces])))
     module.load_state_dict(state, assign=True)
