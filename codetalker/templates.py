@@ -49,7 +49,7 @@ def template_head(name: str, vertices: np.ndarray, faces: np.ndarray) -> Head:
 @lru_cache(maxsize=KEPT)
 def _made(name: str, vertex_bytes: bytes, face_bytes: bytes) -> Head:
     vertices = np.frombuffer(vertex_bytes, np.float32).reshape(-1, 3)
-    faces = np.frombuffer(face_bytes, np.int32).reshape(-1, 3)
+    faces = _outward(vertices, np.frombuffer(face_bytes, np.int32).reshape(-1, 3))
     colours = np.tile(np.float32(SKIN), (len(vertices), 1))
     eyes = find_eyes(vertices, faces)
     for eye in eyes:
@@ -69,6 +69,13 @@ def _made(name: str, vertex_bytes: bytes, face_bytes: bytes) -> Head:
         regions={},
         neck=find_neck(vertices, still),
     )
+
+
+def _outward(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """The faces seen from outside, whichever way round the file has them: so that the volume is positive."""
+    corners = vertices[faces].astype(np.float64) - vertices.mean(0)
+    volume = np.einsum("fc,fc->", np.cross(corners[:, 0], corners[:, 1]), corners[:, 2])
+    return faces if volume > 0 else faces[:, ::-1]
 
 
 def find_eyes(vertices: np.ndarray, faces: np.ndarray) -> list[Ball]:

@@ -73,6 +73,11 @@ def test_a_template_is_one_skin_and_prepared_once(head):
     np.testing.assert_array_equal(made.vertices, head.vertices)
 
 
+def test_a_topology_turned_inside_out_is_turned_back(head):
+    made = template_head("S1", head.vertices, head.faces[:, ::-1])
+    assert {tuple(face) for face in made.faces} == {tuple(face) for face in head.faces}
+
+
 def test_the_unit_of_length_does_not_show(alex):
     in_metres, in_something = (render_stills(skin_of(alex, scale), np.zeros((1, 52)), 128)[0] for scale in (1.0, 37.0))
     assert np.abs(in_metres.astype(int) - in_something).mean() < 0.2
