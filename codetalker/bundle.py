@@ -18,7 +18,18 @@ from .errors import UserError
 from .faceformer import FaceFormer
 from .motion import Animation, LinearVertices, VertexAnimation
 from .predictor import PredictorSpec
-from .storage import DESCRIPTION, FORMAT, build_encoder, fill, read_description, read_talker_spec, read_tensors, write
+from .storage import (
+    DESCRIPTION,
+    FORMAT,
+    build_encoder,
+    fill,
+    pack_templates,
+    read_description,
+    read_talker_spec,
+    unfilled,
+    unpack_templates,
+    write,
+)
 from .styles import style_weights
 from .talker import Talker
 from .wav2vec import Wav2Vec2Encoder, normalise
@@ -250,8 +261,7 @@ def save_bundle(bundle: Bundle, folder: str | Path, half: bool = False) -> None:
         weights[name] = model.state_dict()
     if bundle.templates:
         description["templates"] = list(bundle.templates)
-        arrays = {str(index): torch.from_numpy(array) for index, array in enumerate(bundle.templates.values())}
-        weights["templates"] = arrays if bundle.faces is None else arrays | {"faces": torch.from_numpy(bundle.faces)}
+        weights["templates"] = pack_templates(bundle.templates, bundle.faces)
     write(Path(folder), {"format": FORMAT, **description}, weights, set(weights) - {"templates"} if half else set())
 
 
@@ -267,11 +277,12 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
     if missing:
         raise UserError(f"the bundle {folder} is incomplete: {', '.join(missing)} missing")
     try:
-        encoders = {name: build_encoder(one["kind"], one["spec"]) for name, one in description["speech"].items()}
         models: dict[str, nn.Module] = {}
-        for name, one in description["models"].items():
-            spec = read_talker_spec(one["spec"]) if name == "talker" else PredictorSpec(**one["spec"])
-            models[name] = Talker(spec) if name == "talker" else FaceFormer(spec)
+        with unfilled():
+            encoders = {name: build_encoder(one["kind"], one["spec"]) for name, one in description["speech"].items()}
+            for name, one in description["models"].items():
+                spec = read_talker_spec(one["spec"]) if name == "talker" else PredictorSpec(**one["spec"])
+                models[name] = Talker(spec) if name == "talker" else FaceFormer(spec)
         bundle = Bundle(
             name=description["name"],
             space=description["space"],
@@ -290,11 +301,6 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
             raise UserError(f"{folder / DESCRIPTION} names {told}")
     for name, module in (encoders | models).items():
         fill(module, folder / f"{name}.safetensors")
-    if description.get("templates"):
-        arrays = {key: tensor.numpy() for key, tensor in read_tensors(folder / "templates.safetensors").items()}
-        bundle.faces = arrays.pop("faces", None)
-        bundle.templates = {
-            name: bundle._fitting(arrays[str(index)], f"the template {name}")
-            for index, name in enumerate(description["templates"])
-        }
+    templates, bundle.faces = unpack_templates(folder, description)
+    bundle.templates = {name: bundle._fitting(array, f"the template {name}") for name, array in templates.items()}
     return bundle.to(device)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from .autoencoder import AutoencoderSpec, RegionSpec
 from .errors import UserError
@@ -24,6 +27,25 @@ from .wav2vec import Wav2Vec2Encoder, Wav2Vec2Spec
 FORMAT = 1
 DESCRIPTION = "bundle.json"
 SPACES = ("arkit", "vertices")
+
+
+@contextmanager
+def unfilled() -> Iterator[None]:
+    """Modules built inside, in this thread, have no weights yet: to draw random ones for `fill` to replace takes longer
+    than to read the true ones.
+    """
+    owner = threading.get_ident()
+
+    def empty(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
+        if parameter is None or threading.get_ident() != owner:
+            return parameter
+        return nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+
+    hook = register_module_parameter_registration_hook(empty)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def build_encoder(kind: str, values: dict[str, Any]) -> nn.Module:
@@ -127,7 +149,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def fill(module: nn.Module, path: Path) -> None:
-    """Loads weights strictly, 16-bit ones widened. Raises UserError naming what does not fit the description."""
+    """Loads weights strictly, 16-bit ones widened, others not copied: they stay in the file until they are used.
+
+    Raises UserError naming what does not fit the description.
+    """
     tensors, wanted = read_tensors(path), module.state_dict()
     wrong = [f"{name} is missing" for name in wanted if name not in tensors]
     wrong += [f"{name} is unknown" for name in tensors if name not in wanted]
@@ -139,4 +164,4 @@ def fill(module: nn.Module, path: Path) -> None:
     if wrong:
         rest = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise UserError(f"{path} contradicts {DESCRIPTION}: {', '.join(wrong[:3])}{rest}")
-    module.load_state_dict(tensors)
+    module.load_state_dict({name: tensors[name].to(wanted[name].dtype) for name in wanted}, assign=True)

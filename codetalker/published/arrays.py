@@ -189,7 +189,7 @@ def _template(path: Path, name: str, array: Any, vertices: int) -> np.ndarray:
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{path}: the template {name} is damaged: {error}") from error
     with np.errstate(over="ignore"):
-        made = np.ascontiguousarray(values.reshape(vertices, 3), np.float32)
+        made = np.array(values.reshape(vertices, 3), np.float32, order="C")
     if not np.isfinite(made).all():
         raise UserError(f"{path}: the template {name} has values that are no numbers")
     return made

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ..bundle import Bundle
 from ..errors import UserError
 from ..faceformer import FaceFormer
+from ..storage import unfilled
 from ..talker import Talker, TalkerSpec
 from ..wav2vec import Wav2Vec2Encoder, Wav2Vec2Spec
 from .arrays import read_templates
@@ -113,7 +113,7 @@ class _Work:
         check_autoencoder(self.config, first, stage1)
         check_predictor(self.config, last, stage2)
         last = self._take_speech(last, "stage2")
-        with _unfilled(self.config.path):
+        with _described_by(self.config.path):
             spec = TalkerSpec(self.config.predictor_spec(self.encoder.dim), self.config.autoencoder_spec())
             made = Talker(spec)
         self._fill(made, last, stage2_table(spec.predictor.layers), "stage2")
@@ -125,7 +125,7 @@ class _Work:
         check_kind(tensors, self.files["model"], "FaceFormer")
         check_predictor(self.config, tensors, self.files["model"])
         tensors = self._take_speech(tensors, "model")
-        with _unfilled(self.config.path):
+        with _described_by(self.config.path):
             made = FaceFormer(self.config.predictor_spec(self.encoder.dim))
         self._fill(made, tensors, faceformer_table(made.spec.layers), "model")
         return made
@@ -155,7 +155,7 @@ class _Work:
             speech, self.files["wav2vec2"] = read_speech_weights(self.wav2vec2, self.files[role])
             role = "wav2vec2"
         check_speech_config(config, source, speech, self.files[role])
-        with _unfilled(source):
+        with _described_by(source):
             data_set = self.config.data_set
             self.encoder = Wav2Vec2Encoder(Wav2Vec2Spec(data_set.resample_fps, data_set.speech_per_frame, config))
         self._fill(self.encoder, speech, wav2vec2_table(self.encoder), role, prefix)
@@ -167,19 +167,10 @@ class _Work:
 
 
 @contextmanager
-def _unfilled(source: str | Path) -> Iterator[None]:
-    """Modules built inside have no weights yet, so that building them costs neither memory nor time.
-
-    Raises UserError, naming `source`, where its values describe no model.
-    """
-
-    def empty(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
-        return None if parameter is None else nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
-
-    hook = register_module_parameter_registration_hook(empty)
+def _described_by(source: str | Path) -> Iterator[None]:
+    """Builds modules without weights. Raises UserError, naming `source`, where its values describe none."""
     try:
-        yield
+        with unfilled():
+            yield
     except (TypeError, ValueError, AttributeError, KeyError, RuntimeError) as error:
         raise UserError(f"{source} describes no model: {' '.join(str(error).split())}") from error
-    finally:
-        hook.remove()
