@@ -13,7 +13,7 @@ from scipy.spatial import ConvexHull
 from test_parity import GOLDEN
 from test_render import decode
 
-from codetalker import cli
+from codetalker import cli, pipeline, windows
 from codetalker.motion import VertexAnimation, load_animation
 from codetalker.published import import_bundle
 
@@ -168,3 +168,7 @@ def test_heads_are_those_of_the_bundle(bundle, capsys):
     assert capsys.readouterr().out.split() == ["ann", "ben"]
     assert run("heads") == 0
     assert "alex" in capsys.readouterr().out.split()
+
+
+def test_the_ways_of_decoding_are_the_ones_that_the_commands_offer():
+    assert pipeline.DECODINGS == windows.DECODINGS
