@@ -178,7 +178,7 @@ def _parts(count: int, faces: np.ndarray, eyes: list[Ball]) -> tuple[np.ndarray,
     for number in np.unique(owner):
         members, used = np.flatnonzero(owner == number), np.flatnonzero(owners[order] == number)
         kind = "eye" if number else "skin"
-        material = Material(name=kind, roughness=0.1 if number else 0.55)
+        material = Material(name=kind, roughness=0.1 if number else 0.55, double_sided=not number)
         span = slice(int(members[0]), int(members[-1]) + 1)
         parts.append(Part(kind, span, slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0), material))
     return faces[order], parts

@@ -71,6 +71,8 @@ def test_a_template_is_one_skin_and_prepared_once(head):
     assert template_head("S1", head.vertices.copy(), head.faces.astype(np.int64)) is made
     assert not made.has_shapes and head.has_shapes and len(made.missing) == 52
     np.testing.assert_array_equal(made.vertices, head.vertices)
+    inside, outside = figure_of(made).batches
+    assert inside.inside and not outside.inside and not inside.double_sided and not outside.double_sided
 
 
 def test_a_topology_turned_inside_out_is_turned_back(head):

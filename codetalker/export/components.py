@@ -79,7 +79,8 @@ def _principal(moved: np.ndarray, fine: float) -> np.ndarray:
         return np.zeros((1, moved.shape[1]), np.float32)  # nothing moves, but a file needs a shape
     energies, moments = energies[real], moments[:, real]
     shapes = (moments / np.sqrt(energies)).T.astype(np.float32) @ moved
-    left = np.square(moved).reshape(len(moved), -1, 3).sum((0, 2))  # (V,) what is not explained yet, summed over time
+    points = moved.reshape(len(moved), -1, 3)
+    left = np.einsum("tvc,tvc->v", points, points)  # (V,) what is not explained yet, summed over time
     for count, (energy, shape) in enumerate(zip(energies, shapes), 1):
         left -= (energy * np.square(shape).reshape(-1, 3).sum(1)).astype(np.float32)
         if left.max() <= fine**2 * len(moved):

@@ -136,7 +136,8 @@ def _batches(head: Head) -> list[Batch]:
     groups: dict[tuple, list[Part]] = {}
     for part in head.parts:
         material = part.material
-        double_sided = material.double_sided and not _is_closed(head.vertices, head.faces[part.faces])
+        hollow = not head.has_shapes  # its inner side is drawn on its own, in the dark
+        double_sided = material.double_sided and not hollow and not _is_closed(head.vertices, head.faces[part.faces])
         glossy = surface_of(part) in (Surface.EYE, Surface.WET)
         groups.setdefault((material.blended, glossy, not double_sided, material.texture), []).append(part)
     batches = []
