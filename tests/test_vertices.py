@@ -8,7 +8,7 @@ from heads import ball, played, tiny_head_file, unpack
 from codetalker.export import components, export, fitting
 from codetalker.export.components import find_components
 from codetalker.export.fitting import fit_weights
-from codetalker.head import load_head
+from codetalker.head import list_heads, load_head
 from codetalker.motion import ARKIT_NAMES, Animation, VertexAnimation
 from codetalker.render import Track, render_stills
 from codetalker.render.figure import Surface, figure_of, find_chin
@@ -23,8 +23,8 @@ def head(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alex():
-    return load_head("alex")
+def ours():
+    return load_head(list_heads()[0])
 
 
 def speaking(frames: int) -> Animation:
@@ -55,9 +55,9 @@ class Watched:
         return block
 
 
-def skin_of(alex, scale: float = 1.0):
-    part = alex.parts[0]
-    return template_head("skin", alex.vertices[part.vertices] * scale, alex.faces[part.faces])
+def skin_of(ours, scale: float = 1.0):
+    part = ours.parts[0]
+    return template_head("skin", ours.vertices[part.vertices] * scale, ours.faces[part.faces])
 
 
 def test_a_track_of_vertices_moves_as_the_head_does(head):
@@ -80,21 +80,21 @@ def test_a_topology_turned_inside_out_is_turned_back(head):
     assert {tuple(face) for face in made.faces} == {tuple(face) for face in head.faces}
 
 
-def test_the_unit_of_length_does_not_show(alex):
-    in_metres, in_something = (render_stills(skin_of(alex, scale), np.zeros((1, 52)), 128)[0] for scale in (1.0, 37.0))
+def test_the_unit_of_length_does_not_show(ours):
+    in_metres, in_something = (render_stills(skin_of(ours, scale), np.zeros((1, 52)), 128)[0] for scale in (1.0, 37.0))
     assert np.abs(in_metres.astype(int) - in_something).mean() < 0.2
     assert in_metres.std() > 20
 
 
-def test_the_chin_is_found_without_shapes(alex):
-    assert find_chin(skin_of(alex)) == pytest.approx(find_chin(alex), abs=0.01)
+def test_the_chin_is_found_without_shapes(ours):
+    assert find_chin(skin_of(ours)) == pytest.approx(find_chin(ours), abs=0.01)
 
 
-def test_a_mask_is_shown_whole(alex):
+def test_a_mask_is_shown_whole(ours):
     """A face without back and neck: no part of it leaves the picture, and none is under the caption."""
-    chin, skin = find_chin(alex), alex.vertices[alex.parts[0].vertices]
+    chin, skin = find_chin(ours), ours.vertices[ours.parts[0].vertices]
     kept = (skin[:, 1] > chin) & (skin[:, 2] > 0.0)
-    faces = alex.faces[alex.parts[0].faces]
+    faces = ours.faces[ours.parts[0].faces]
     faces = (np.cumsum(kept) - 1)[faces[kept[faces].all(1)]]
     picture = render_stills(template_head("mask", skin[kept], faces), np.zeros((1, 52)), 128)[0].astype(int)
     covered = (picture[..., 0] - picture[..., 2]) > 15  # skin is warm, the backdrop cool
@@ -190,15 +190,15 @@ def test_the_glb_moves_as_the_vertices_do_and_tells_how_well(head, tmp_path):
     assert deviation["components"] == len(tree["meshes"][0]["weights"])
 
 
-def test_weights_come_back_from_vertices(alex):
+def test_weights_come_back_from_vertices(ours):
     """Of a whole head with all shapes: the vertices to 0.05 mm, and the weights that made them."""
     random = np.random.default_rng(0)
     weights = np.zeros((40, 52), np.float32)
     for name in ("jawOpen", "mouthPucker", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft", "eyeBlinkRight"):
         weights[:, ARKIT_NAMES.index(name)] = random.random(40)
-    animation = VertexAnimation(alex.deform(weights), alex.vertices, FPS)
-    fitted, off = fit_weights(animation, alex)
-    distance = np.linalg.norm(alex.deform(fitted.weights) - animation.vertices, axis=2)
+    animation = VertexAnimation(ours.deform(weights), ours.vertices, FPS)
+    fitted, off = fit_weights(animation, ours)
+    distance = np.linalg.norm(ours.deform(fitted.weights) - animation.vertices, axis=2)
     assert distance.max() < 5e-5 and off < 1e-4
     assert np.abs(fitted.weights - weights).max() < 0.02
     assert fitted.weights.min() >= 0.0 and fitted.weights.max() <= 1.0 and not fitted.head_rotation.any()
