@@ -16,11 +16,11 @@ SETS = ("codetalker_vocaset", "codetalker_biwi", "faceformer_vocaset", "faceform
 TOLERANCE = 1e-5  # the issue of floating point alone; the published code's own fp32 and fp64 differ by 2e-6
 
 
-def import_golden(name, out):
+def import_golden(name, out, **meshes):
     folder, kind = GOLDEN / name, name.split("_")[0]
     files = {"stage1": "stage1.pth.tar", "stage2": "stage2.pth.tar"} if kind == "codetalker" else {"model": "model.pth"}
     files = {role: folder / file for role, file in files.items()}
-    return import_bundle(kind, out, folder / "config.yaml", folder / "wav2vec2_config.json", **files)
+    return import_bundle(kind, out, folder / "config.yaml", folder / "wav2vec2_config.json", **files, **meshes)
 
 
 @pytest.fixture(scope="module")

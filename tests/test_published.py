@@ -1,18 +1,18 @@
 """What importing refuses, each in one sentence that names the file; and that nothing is written then."""
 
-import pickle
+import re
 import shutil
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-import trimesh
 import yaml
 
 import codetalker
 from codetalker.errors import UserError
 from codetalker.published import import_bundle
-from tests.test_parity import GOLDEN, import_golden
+from codetalker.published.config import check_config
+from tests.test_parity import GOLDEN
 
 
 @pytest.fixture
@@ -74,9 +74,50 @@ def test_values_that_are_no_numbers(given):
     _refused(given, "stage1.pth.tar: the tensor quantize.embedding.weight")
 
 
+def test_shapes_that_do_not_fit_are_both_told(given):
+    _spoil(given["stage2"], lambda state: state.update({"PPE.pe": state["PPE.pe"], "vertice_map.bias": torch.ones(63)}))
+    _refused(given, r"stage2.pth.tar: vertice_map.bias has the shape \(63,\), the config asks for \(64,\)")
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "words"),
+    [
+        ("vertice_map.bias", torch.ones(64, dtype=torch.int64), "vertice_map.bias holds int64, not floats"),
+        ("vertice_map.bias", torch.ones(1).expand(64), "the tensor vertice_map.bias is not stored whole"),
+        ("vertice_map.bias", torch.ones(64).to_sparse(), "the tensor vertice_map.bias is not stored whole"),
+        ("vertice_map.bias", "text", "'vertice_map.bias' is no tensor"),
+        ("PPE.pe", torch.ones(1, 600, 64), "PPE.pe is not the positional table of the published models"),
+        ("PPE.pe", torch.ones(3), "PPE.pe is not the positional table of the published models"),
+    ],
+)
+def test_tensors_that_are_none_of_the_published(given, name, tensor, words):
+    _spoil(given["stage2"], lambda state: state.update({name: tensor}))
+    _refused(given, words)
+
+
+@pytest.mark.parametrize("content", [{}, [], {"state_dict": {}}, {"state_dict": {3: torch.ones(1)}}, torch.ones(3)])
+def test_a_checkpoint_without_tensors_by_name(given, content):
+    torch.save(content, given["stage2"])
+    _refused(given, "stage2.pth.tar (holds no|must hold) tensors by name")
+
+
+def test_checkpoints_that_are_another_thing(given):
+    first, last = given["stage1"], given["stage2"]
+    _refused(
+        given | {"stage1": last, "stage2": first}, "stage2.pth.tar is CodeTalker's stage 2, not CodeTalker's stage 1"
+    )
+    baseline = GOLDEN / "faceformer_vocaset" / "model.pth"
+    _refused(given | {"stage2": baseline}, "model.pth is FaceFormer, not CodeTalker's stage 2")
+
+
 def test_stages_of_different_sets(given):
     given["stage1"] = GOLDEN / "codetalker_biwi" / "stage1.pth.tar"
     _refused(given, "stage1.pth.tar and .*stage2.pth.tar are of different data sets: the first moves 50 .* second 40")
+
+
+LAUGHS = ["ha"]
+for _ in range(40):
+    LAUGHS = [LAUGHS, LAUGHS]  # YAML's aliases write it in forty lines
 
 
 @pytest.mark.parametrize(
@@ -101,6 +142,9 @@ def test_stages_of_different_sets(given):
         ({"n_head": 8}, "n_head must be 4, as published, not 8"),
         ({"period": "x"}, "period must be a whole number above zero, not 'x'"),
         ({"num_layers": 10**12}, "num_layers must be a whole number above zero, not 1000000000000"),
+        ({"train_subjects": ["a", "b:c", "d", "e"]}, "train_subjects names 'b:c', but commas, colons and spaces"),
+        ({"dataset": LAUGHS}, "dataset must be one of vocaset, BIWI, not a list"),
+        ({"period": LAUGHS}, "period must be a whole number above zero, not a list"),
     ],
 )
 def test_a_config_that_contradicts_the_tensors(given, change, words):
@@ -109,35 +153,52 @@ def test_a_config_that_contradicts_the_tensors(given, change, words):
     _refused(given, words)
 
 
-def test_nested_configs_and_parallel_checkpoints_are_read_too(given):
-    config = yaml.safe_load(given["config"].read_text())
-    given["config"].write_text(yaml.safe_dump({"NETWORK": config, "DATA": {"test_subjects": "S9"}}))
-    content = torch.load(given["stage2"], weights_only=True)
-    renamed = {f"module.{name}": tensor for name, tensor in content["state_dict"].items()}
-    torch.save({"state_dict": renamed}, given["stage2"])
-    assert import_bundle(**given).bundle.styles == ["S0", "S1", "S2", "S3"]
+def test_a_config_that_is_none(given):
+    given["config"].write_text("a: [")
+    _refused(given, "config.yaml is not a config that can be read")
+    given["config"].write_text("- a")
+    _refused(given, "config.yaml is not a config: no names")
+    given["config"].write_text("dataset: vocaset")
+    _refused(given, "config.yaml lacks train_subjects, feature_dim, .*; CodeTalker's stage2.yaml and demo.yaml have it")
 
 
-def test_talker_and_baseline_share_a_bundle(tmp_path):
-    for name in ("codetalker_vocaset", "faceformer_vocaset"):
-        import_golden(name, tmp_path / "both")
-    bundle = codetalker.load(tmp_path / "both")
-    golden = np.load(GOLDEN / "faceformer_vocaset" / "golden.npz")
-    made = bundle.predict(golden["audio"], golden["template"], "S1", model="baseline")
-    assert np.abs(made - golden["style1"]).max() < 1e-5
-    assert bundle.has_baseline and not bundle.shares_features
-    with pytest.raises(UserError, match="another data set"):
-        import_golden("faceformer_biwi", tmp_path / "both")
+def _published(config):
+    """Values in the sections of the published stage2.yaml, among others of its kind."""
+    section = {
+        "DATA": ["dataset", "train_subjects"],
+        "NETWORK": ["in_dim", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"],
+        "VQuantizer": ["n_embed", "zquant_dim"],
+        "PREDICTOR": ["feature_dim", "vertice_dim", "period", "num_layers"],
+    }
+    nested = {name: {key: config[key] for key in keys} for name, keys in section.items()}
+    nested["NETWORK"] |= {"arch": "stage2", "window_size": 1, "quant_factor": 0, "neg": 0.2, "INaffine": False}
+    nested["NETWORK"] |= {"face_quan_num": config["face_quan_num"], "autoencoder": f"stage1_{config['dataset']}"}
+    nested["PREDICTOR"] |= {"device": "cuda", "wav2vec2model_path": "facebook/wav2vec2-base-960h", "n_head": 4}
+    return nested | {"TRAIN": {"train_gpu": [0], "weight": None, "manual_seed": 131}, "TEST": {"save": True}}
 
 
-def test_templates_and_topology_come_along(given, tmp_path):
-    templates = {"S0": np.random.default_rng(0).normal(size=(40, 3)), "S1": np.zeros((40, 3))}
-    (tmp_path / "templates.pkl").write_bytes(pickle.dumps(templates, protocol=2))
-    mesh = trimesh.Trimesh(templates["S0"], [[0, 1, 2], [1, 2, 3]], process=False)
-    mesh.export(tmp_path / "mesh.ply")
-    import_bundle(**given, templates=tmp_path / "templates.pkl", topology=tmp_path / "mesh.ply")
-    bundle = codetalker.load(given["out"])
-    assert list(bundle.templates) == ["S0", "S1"] and bundle.faces.tolist() == [[0, 1, 2], [1, 2, 3]]
-    audio = np.load(given["config"].parent / "golden.npz")["audio"][:8000]
-    made = bundle.animate(audio, "S1")
-    assert made.vertices.shape[1:] == (40, 3) and np.allclose(made.template, templates["S0"], atol=1e-6)
+@pytest.mark.parametrize("name", ["codetalker_vocaset", "codetalker_biwi"])
+def test_configs_in_sections_and_stage_2_as_it_may_come(given, name):
+    """Of parallel training, in torch's form before 1.6, in 16 bits, with stage 1 inside."""
+    folder = GOLDEN / name
+    given |= {"stage1": folder / "stage1.pth.tar", "wav2vec2": folder / "wav2vec2_config.json"}
+    given["config"].write_text(yaml.safe_dump(_published(yaml.safe_load((folder / "config.yaml").read_text()))))
+    last = torch.load(folder / "stage2.pth.tar", weights_only=True)["state_dict"]
+    first = torch.load(folder / "stage1.pth.tar", weights_only=True)["state_dict"]
+    whole = last | {f"autoencoder.{key}": tensor for key, tensor in first.items()}
+    content = {"epoch": 1, "state_dict": {f"module.{key}": tensor.half() for key, tensor in whole.items()}}
+    torch.save(content, given["stage2"], _use_new_zipfile_serialization=False)
+    dropped = import_bundle(**given).dropped["stage2"]
+    assert set(dropped) == {f"autoencoder.{key}" for key in first} | {"PPE.pe", "audio_encoder.masked_spec_embed"}
+    assert codetalker.load(given["out"]).talker.feature_map.weight.dtype == torch.float32
+
+
+def test_the_configs_that_the_readme_gives(tmp_path):
+    told = (Path(__file__).parent.parent / "weights" / "README.md").read_text()
+    configs = re.findall(r"```yaml\n(.*?)```", told, re.DOTALL)
+    subjects = []
+    for config in configs:
+        (tmp_path / "config.yaml").write_text(config)
+        checked = check_config(tmp_path / "config.yaml", "faceformer")
+        subjects.append((checked.data_set.name, checked.values["vertice_dim"] // 3, len(checked.subjects)))
+    assert subjects == [("vocaset", 5023, 8), ("BIWI", 23370, 6)]

@@ -84,6 +84,8 @@ HOSTILE = {
     "too large": (pickle.dumps({"S0": np.full((40, 3), 1e300)}), "S0 has values that are no numbers"),
     "objects": (pickle.dumps({"S0": np.array([None])}), "an array of 'O8', not of floats"),
     "whole numbers": (pickle.dumps({"S0": np.zeros((40, 3), int)}), "an array of 'i8', not of floats"),
+    "a name to play with": (pickle.dumps({"\x1b[2J": VERTICES}), "is no name of a template"),
+    "a name without end": (pickle.dumps({"a" * 10**6: VERTICES}), "is no name of a template"),
     "text": (pickle.dumps({"S0": "array"}), "'S0' is none"),
     "cut short": (pickle.dumps({"S0": VERTICES})[:-400], "not a pickle of numpy arrays"),
     "less data": (pickle.dumps({"S0": VERTICES}, 2).replace(b"K(K\x03", b"K)K\x03"), r"shape \(41, 3\)"),

@@ -16,6 +16,7 @@ from ..errors import UserError
 LARGEST = 256 << 20  # bytes of a file; the 14 templates of BIWI are 8 MB, as text of protocol 0 some 25
 MOST_STEPS = 100_000  # of a pickle; an array takes some 40
 MOST_TEMPLATES = 1_000
+LONGEST_NAME = 100  # letters
 FLOATS = {"f2", "f4", "f8"}
 
 
@@ -179,7 +180,8 @@ def read_templates(path: Path, vertices: int) -> dict[str, np.ndarray]:
 
 def _template(path: Path, name: str, array: Any, vertices: int) -> np.ndarray:
     """(V, 3) float32; flat arrays count as well, since the published code flattens them all."""
-    name = name[:60]
+    if not (name.isprintable() and 0 < len(name) <= LONGEST_NAME):
+        raise UserError(f"{path}: {name[:60]!r} is no name of a template")
     if not isinstance(array, _Array) or not all(isinstance(number, int) for number in array.shape):
         raise UserError(f"{path} must hold arrays under names, but {name!r} is none")
     if array.shape not in ((vertices, 3), (3 * vertices,), (1, 3 * vertices)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ MARKS = {  # a tensor that tells what a checkpoint is
     "vertice_map_r.weight": "FaceFormer",
 }
 PROJECTED = "encoder.encoder_linear_embedding_post.net.weight"  # of a stage 1 with code projections
+TABLE_ERROR = 5e-3  # of a positional table, in 16 bits
 LONGEST_TABLE = 10_000  # rows of a positional table that are looked at; published ones have some 600
 
 
@@ -98,24 +100,24 @@ def check_config(path: Path, kind: str) -> Config:
     if missing:
         where = "; CodeTalker's stage2.yaml and demo.yaml have it all" if kind == "codetalker" else ""
         raise UserError(f"{path} lacks {', '.join(missing)}{where}")
-    data_set = DATA_SETS.get(str(values["dataset"]).lower())
+    data_set = DATA_SETS.get(values["dataset"].lower()) if isinstance(values["dataset"], str) else None
     if data_set is None:
         told = ", ".join(known.name for known in DATA_SETS.values())
-        raise UserError(f"{path}: the dataset must be one of {told}, not {values['dataset']!r}")
+        raise UserError(f"{path}: the dataset must be one of {told}, not {_shown(values['dataset'])}")
     for name in sizes:
         if not isinstance(values[name], int) or not 0 < values[name] < 2**31:
-            raise UserError(f"{path}: {name} must be a whole number above zero, not {values[name]!r}")
+            raise UserError(f"{path}: {name} must be a whole number above zero, not {_shown(values[name])}")
     if kind == "codetalker" and not isinstance(values["neg"], (int, float)):
-        raise UserError(f"{path}: neg must be a number, not {values['neg']!r}")
+        raise UserError(f"{path}: neg must be a number, not {_shown(values['neg'])}")
     for name, only in FIXED.items():
         if values.get(name, only) != only:
-            raise UserError(f"{path}: {name} must be {only}, as published, not {values[name]!r}")
+            raise UserError(f"{path}: {name} must be {only}, as published, not {_shown(values[name])}")
     if values["vertice_dim"] % 3 or values.get("in_dim", values["vertice_dim"]) != values["vertice_dim"]:
-        told = f"vertice_dim is {values['vertice_dim']} and in_dim {values.get('in_dim', 'not given')}"
+        told = f"vertice_dim is {values['vertice_dim']} and in_dim {_shown(values.get('in_dim'))}"
         raise UserError(f"{path}: {told}, but both are three times the vertices")
     autoencoder = f"stage1_{data_set.name}"
     if values.get("autoencoder", autoencoder) != autoencoder:
-        raise UserError(f"{path}: the dataset is {data_set.name}, but the autoencoder {values['autoencoder']!r}")
+        raise UserError(f"{path}: the dataset is {data_set.name}, but the autoencoder {_shown(values['autoencoder'])}")
     if kind == "codetalker" and values["hidden_size"] % values["num_attention_heads"]:
         told = f"hidden_size {values['hidden_size']} is no multiple of num_attention_heads"
         raise UserError(f"{path}: {told} {values['num_attention_heads']}")
@@ -126,11 +128,21 @@ def _subjects(path: Path, told: Any) -> list[str]:
     """The styles' names; a string with spaces in what was published."""
     names = told.split() if isinstance(told, str) else told
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{path}: train_subjects must be names with spaces between, not {str(told)[:60]!r}")
-    twice = [name for name in names if names.count(name) > 1]
+        raise UserError(f"{path}: train_subjects must be names with spaces between, not {_shown(told)}")
+    wrong = [name for name in names if not name.isprintable() or set(name) & set(",: ")]
+    if wrong:  # as the name of a style it would be taken for a mixture
+        raise UserError(f"{path}: train_subjects names {wrong[0]!r}, but commas, colons and spaces part styles")
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"{path}: train_subjects names {twice[0]} twice")
     return names
+
+
+def _shown(value: Any) -> str:
+    """A value as an error tells it. What aliases make of a YAML can be endless when written out."""
+    if isinstance(value, (str, float, bool, type(None))) or (isinstance(value, int) and abs(value) < 1e18):
+        return repr(value)[:60]
+    return f"a {type(value).__name__}"
 
 
 def check_kind(tensors: dict[str, Tensor], file: Path, wanted: str) -> None:
@@ -210,9 +222,9 @@ def _period(tensors: dict[str, Tensor], file: Path) -> int | None:
         return None
     rows = table[0, :LONGEST_TABLE].float() if table.dim() == 3 and table.numel() else table
     if rows.dim() == 2:
-        again = ((rows[1:] - rows[0]).abs().amax(1) < 1e-4).nonzero()
+        again = ((rows[1:] - rows[0]).abs().amax(1) < TABLE_ERROR).nonzero()
         period = int(again[0]) + 1 if len(again) else len(rows)
         formula = sinusoids(torch.arange(len(rows)) % period, rows.shape[1])
-        if rows.shape == formula.shape and torch.allclose(rows, formula, atol=1e-4):
+        if rows.shape == formula.shape and torch.allclose(rows, formula, atol=TABLE_ERROR):
             return period
     raise UserError(f"{file}: PPE.pe is not the positional table of the published models")

@@ -32,7 +32,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise UserError(f"{path} must hold tensors by name alone, but {str(name)[:60]!r} is no tensor")
-        if tensor.layout != torch.strided or tensor.nbytes > tensor.untyped_storage().nbytes():
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.nbytes > tensor.untyped_storage().nbytes():
             raise UserError(f"{path}: the tensor {name} is not stored whole")
     if all(name.startswith("module.") for name in content):
         return {name.removeprefix("module."): tensor for name, tensor in content.items()}

@@ -67,7 +67,7 @@ def import_bundle(
     work = _Work(checked, files, str(wav2vec2))
     made, role = (work.talker() if kind == "codetalker" else work.faceformer()), ROLES[kind]
     bundle = Bundle(
-        name=Path(out).name,
+        name=Path(out).resolve().name,
         space="vertices",
         fps=checked.data_set.fps,
         styles_told=dict.fromkeys(checked.subjects, ""),

@@ -150,8 +150,9 @@ def convert(
             raise UserError(f"{file}: {prefix}{name} {told}")
         if not tensor.is_floating_point():
             raise UserError(f"{file}: {prefix}{name} holds {str(tensor.dtype).removeprefix('torch.')}, not floats")
-        if not all(extreme.isfinite() for extreme in tensor.aminmax()):  # both are NaN where any value is
+        given = given.detach().float()
+        if not all(extreme.isfinite() for extreme in given.aminmax()):  # both are NaN where any value is
             raise UserError(f"{file}: the tensor {prefix}{name} has values that are no numbers")
-        state |= dict(zip(into.names, given.float().split([len(piece) for piece in pieces])))
+        state |= dict(zip(into.names, given.split([len(piece) for piece in pieces])))
     module.load_state_dict(state, assign=True)
     return {f"{prefix}{name}": reason for name, reason in dropped.items()}

@@ -43,13 +43,15 @@ def read_topology(path: Path, vertices: int) -> Mesh:
     if faces.min() < 0 or faces.max() >= vertices:
         wrong = faces.min() if faces.min() < 0 else faces.max()
         raise UserError(f"{path}: a face names the vertex {wrong}, but they are numbered 0 to {vertices - 1}")
-    if not np.isfinite(points).all():
-        raise UserError(f"{path} has vertices that are no numbers")
     a, b, c = faces.T
     degenerate = (a == b) | (b == c) | (a == c)
     if degenerate.all():
         raise UserError(f"{path}: each of its {len(faces)} faces has the same vertex twice")
-    return Mesh(points.astype(np.float32), faces[~degenerate].astype(np.int32), int(degenerate.sum()))
+    with np.errstate(over="ignore"):
+        points = points.astype(np.float32)
+    if not np.isfinite(points).all():
+        raise UserError(f"{path} has vertices that are no numbers")
+    return Mesh(points, faces[~degenerate].astype(np.int32), int(degenerate.sum()))
 
 
 def _read_ply(content: bytes) -> tuple[np.ndarray, np.ndarray]:
