@@ -23,7 +23,7 @@ from codetalker import decoding
 from codetalker.autoencoder import AutoencoderSpec, RegionSpec
 from codetalker.predictor import PredictorSpec
 from codetalker.talker import Talker, TalkerSpec
-from codetalker.windows import LOOKBACK, TOGETHER, WINDOW_SECONDS, cross_fade, window_starts
+from codetalker.windows import FAST, TOGETHER, WINDOW_SECONDS, cross_fade, window_starts
 
 SPEECH_DIM = 768  # of wav2vec2-base
 
@@ -91,7 +91,7 @@ def case(name: str, seconds: int, device: str, plain: bool) -> dict[str, float |
         made, line["exact"] = timed(lambda: decoding.generate(talker, features, style))
         line["difference"] = float((made - truth).abs().max() / truth.std())
         line["exact_ratio"] = line["plain"] / line["exact"]
-        decode = lambda: decoding.decode(talker, features, style, lookback=LOOKBACK).motion()  # noqa: E731
+        decode = lambda: decoding.decode(talker, features, style, shortcut=FAST).motion()  # noqa: E731
         _, line["fast"] = timed(decode)
         line["fast_ratio"] = line["plain"] / line["fast"]
     else:

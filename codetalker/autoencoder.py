@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .layers import Readout
 from .quantizer import Quantizer
-from .temporal import PrefixState, StackState, TemporalStack
+from .temporal import PrefixState, Shortcut, StackState, TemporalStack
 
 
 @dataclass(frozen=True)
@@ -220,14 +220,9 @@ class Autoencoder(nn.Module):
             return Readout(weights[0], biases[0])
         return Readout(torch.block_diag(*weights)[self.inverse], torch.cat(biases)[self.inverse])
 
-    def start(self, lookback: int = 0) -> list[StackState | PrefixState]:
-        """The state of `step` before the first frame.
-
-        lookback: frames that a non-causal spec sees at each step, an approximation; 0: all so far, exact.
-        """
-        if self.spec.causal:
-            return [coder.decoder.start() for coder in self.regions.values()]
-        return [PrefixState(lookback) for _ in self.regions]
+    def start(self, shortcut: Shortcut | None = None) -> list[StackState | PrefixState]:
+        """The state of `step` before the first frame. shortcut: of a non-causal spec, see there; None is exact."""
+        return [coder.decoder.start(shortcut) for coder in self.regions.values()]
 
     def step(self, vectors: Tensor, states: list[StackState | PrefixState]) -> Tensor:
         """The next frame, (B, 1, Q, C), equal to the last of `decode` over all so far: motion (B, 1, M), or of a

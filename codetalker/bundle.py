@@ -34,7 +34,7 @@ from .styles import style_weights
 from .talker import Talker
 from .wav2vec import Wav2Vec2Encoder, normalise
 from .windows import (
-    LOOKBACK,
+    FAST,
     TOGETHER,
     WHOLE_SECONDS,
     WINDOW_SECONDS,
@@ -97,23 +97,23 @@ class Bundle:
         """speech: (N,) float32 at 16 kHz -> what `model` hears of it.
 
         decoding, which matters to published models alone: "whole" is exact at any length; "windows" overlap and are
-        cross-faded; "auto" is whole up to 20 s, windows beyond; "fast" is "auto" with a stage 1 that looks back a
-        second at each step, which chooses some other codes (benchmarks/README.md).
+        cross-faded; "auto" is whole up to 20 s, windows beyond; "fast" is "auto" with a shortcut in stage 1,
+        which chooses some other codes (benchmarks/README.md).
         """
         check_decoding(decoding)
         encoder, batch = self.encoders[model], self._batch(speech)
         seconds = len(speech) / SAMPLE_RATE
         if not isinstance(encoder, Wav2Vec2Encoder):
             return Heard(encoder(batch))
-        lookback = LOOKBACK if decoding == "fast" else 0
+        shortcut = FAST if decoding == "fast" else None
         longest = {"whole": np.inf, "windows": WINDOW_SECONDS}.get(decoding, WHOLE_SECONDS)
         values = normalise(batch)
         if seconds <= longest:
-            return Heard(encoder.features(values), lookback=lookback)
+            return Heard(encoder.features(values), shortcut=shortcut)
         starts, per_frame = window_starts(seconds), self._model(model).predictor.speech_per_frame
         features = encoder.windows(values, starts, WINDOW_SECONDS)
         frames = encoder.count(len(speech)) // per_frame
-        return Heard(features, tuple(round(start * self.fps) for start in starts), frames, lookback)
+        return Heard(features, tuple(round(start * self.fps) for start in starts), frames, shortcut)
 
     def generate(
         self,
@@ -163,7 +163,7 @@ class Bundle:
 
             rows = features.repeat(len(weights), 1, 1)  # style by style, its windows one after the other
             own = weights.repeat_interleave(len(features), 0)
-            made.append(decoding.decode(chosen, rows, own, seed, tell if progress else None, heard.lookback))
+            made.append(decoding.decode(chosen, rows, own, seed, tell if progress else None, heard.shortcut))
         parts = [one.latents.unflatten(0, (len(weights), -1)) for one in made]  # (styles, windows, T, R) each
         windows, frames = torch.cat(parts, 1), heard.frames or parts[0].shape[2]
         faded = [cross_fade(of_style, heard.starts, frames) for of_style in windows]

@@ -14,6 +14,7 @@ from .faceformer import FaceFormer
 from .layers import Readout
 from .predictor import PredictorState
 from .talker import CodeState, Talker
+from .temporal import Shortcut
 
 Model = Talker | FaceFormer
 
@@ -77,9 +78,9 @@ class Decoded:
 
 
 @torch.inference_mode()
-def start(model: Model, style: Tensor, seed: int = 0, lookback: int = 0) -> DecodingState:
-    """style: (B, styles) weights; lookback: as in `decode`."""
-    output = model.start(torch.Generator().manual_seed(seed), lookback=lookback)
+def start(model: Model, style: Tensor, seed: int = 0, shortcut: Shortcut | None = None) -> DecodingState:
+    """style: (B, styles) weights; shortcut: as in `decode`."""
+    output = model.start(torch.Generator().manual_seed(seed), shortcut=shortcut)
     return DecodingState(model.predictor.style_vector(style), model.readout(), model.predictor.start(), output)
 
 
@@ -101,14 +102,14 @@ def decode(
     style: Tensor,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
-    lookback: int = 0,
+    shortcut: Shortcut | None = None,
 ) -> Decoded:
     """A whole clip, cached. features: (1 or B, S, D); style: (B, styles).
 
-    lookback: frames of codes that a published stage 1 sees at each step; 0, all of them, is exact. Short ones choose
+    shortcut: of a published stage 1; None is exact. With one it is faster, the more the longer the clip, and chooses
     other codes here and there: benchmarks/README.md has what that does to the lips.
     """
-    state = start(model, style, seed, lookback)
+    state = start(model, style, seed, shortcut)
     latents = _advance(model, state, features.expand(len(style), -1, -1), True, progress)
     return Decoded(model.revise(latents, state.output) if latents.shape[1] else latents, state.readout)
 

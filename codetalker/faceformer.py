@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .layers import Readout
 from .predictor import Prediction, Predictor, PredictorSpec, masked_mean, mix_own
+from .temporal import Shortcut
 
 
 class FaceFormer(nn.Module):
@@ -37,7 +38,7 @@ class FaceFormer(nn.Module):
     def readout(self) -> Readout:
         return Readout(self.motion_out.weight, self.motion_out.bias)
 
-    def start(self, generator: torch.Generator, plain: bool = False, lookback: int = 0) -> None:
+    def start(self, generator: torch.Generator, plain: bool = False, shortcut: Shortcut | None = None) -> None:
         """Nothing is drawn, nothing remembered beyond the predictor's own state."""
 
     def emit(self, hidden: Tensor, state: None) -> Tensor:

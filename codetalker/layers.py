@@ -108,16 +108,30 @@ class KeyValueCache:
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """key, value: (B, H, 1, d) of the next frame -> all that are visible, (B, H, n, d) each."""
+        if not self.window:
+            return self.put(key, value, self.length)
         if self.keys is None:
-            self.keys, self.values = (part.repeat(1, 1, self.window or 128, 1) for part in (key, value))
-        elif not self.window and self.length == self.keys.shape[2]:
-            self.keys, self.values = (part.repeat(1, 1, 2, 1) for part in (self.keys, self.values))
-        slot = self.length % self.window if self.window else self.length
+            self.keys, self.values = (part.repeat(1, 1, self.window, 1) for part in (key, value))
+        slot = self.length % self.window
         self.keys[:, :, slot] = key[:, :, 0]
         self.values[:, :, slot] = value[:, :, 0]
         self.length += 1
-        if self.window and self.length >= self.window:
-            return self.keys, self.values
+        seen = min(self.length, self.window)
+        return self.keys[:, :, :seen], self.values[:, :, :seen]
+
+    def put(self, key: Tensor, value: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """Without a window: those of frame `first` and on, (B, H, n, d), in the place of what was there -> all."""
+        self.length = first + key.shape[2]
+        capacity = 0 if self.keys is None else self.keys.shape[2]
+        if self.length > capacity:
+            grown = max(128, 2 * capacity, self.length)
+            for name, new in (("keys", key), ("values", value)):
+                old, room = getattr(self, name), new.new_empty(*new.shape[:2], grown, new.shape[3])
+                if old is not None:
+                    room[:, :, :capacity] = old
+                setattr(self, name, room)
+        self.keys[:, :, first : self.length] = key
+        self.values[:, :, first : self.length] = value
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
 
@@ -134,13 +148,18 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, bias: Tensor | None, cache: KeyValueCache | None = None) -> Tensor:
-        """x: (B, T, width); bias: (H, T, keys) or None; with a cache, x is its next frame (T = 1)."""
+    def forward(
+        self, x: Tensor, bias: Tensor | None, cache: KeyValueCache | None = None, first: int | None = None
+    ) -> Tensor:
+        """x: (B, T, width); bias: (H, T, keys) or None.
+
+        With a cache, x is its next frame (T = 1), or where `first` is given, the frames from there on.
+        """
         batch, frames, width = x.shape
         qkv = self.qkv(x).view(batch, frames, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, d) each
         if cache is not None:
-            key, value = cache.append(key, value)
+            key, value = cache.append(key, value) if first is None else cache.put(key, value, first)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=self.scale)
         return self.out(mixed.transpose(1, 2).reshape(batch, frames, width))
 

@@ -102,7 +102,7 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
         with watch.stage("speech"):
             speech = load_speech(job.speech, job.limit_seconds)
             heard = bundle.encode(speech, model=models[0], decoding=job.decoding)
-            decoding = heard.told(bundle.fps)
+            decoding = heard.told()
         template = head.vertices if bundle.space == "vertices" else None
         style = job.style or bundle.styles[0]
         tracks = []

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .autoencoder import Autoencoder, AutoencoderSpec
 from .layers import Readout
 from .predictor import Prediction, Predictor, PredictorSpec, masked_mean, mix_own
-from .temporal import PrefixState, StackState
+from .temporal import PrefixState, Shortcut, StackState
 
 LOSSES = ("feature", "cross_entropy")
 LOGIT_SCALE = 5.0  # at the start of training
@@ -176,12 +176,12 @@ class Talker(nn.Module):
     def readout(self) -> Readout | None:
         return self.autoencoder.readout()
 
-    def start(self, generator: torch.Generator, plain: bool = False, lookback: int = 0) -> CodeState:
+    def start(self, generator: torch.Generator, plain: bool = False, shortcut: Shortcut | None = None) -> CodeState:
         """The state of `emit` before the first frame.
 
-        plain: stage 1 decodes everything anew at each frame; lookback: as in Autoencoder.start.
+        plain: stage 1 decodes everything anew at each frame; shortcut: as in Autoencoder.start.
         """
-        return CodeState(self.query(), generator, None if plain else self.autoencoder.start(lookback))
+        return CodeState(self.query(), generator, None if plain else self.autoencoder.start(shortcut))
 
     def emit(self, hidden: Tensor, state: CodeState) -> Tensor:
         """The next frame's latent, (B, 1, R), from the predictor's hidden state (B, 1, width); where it is decoded

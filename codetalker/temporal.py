@@ -29,8 +29,11 @@ class Block(nn.Module):
     def _mlp(self, x: Tensor) -> Tensor:
         return x + self.contract(F.gelu(self.expand(self.mlp_norm(x)), approximate="tanh"))
 
-    def forward(self, x: Tensor, bias: Tensor | None, cache: KeyValueCache | None = None) -> Tensor:
-        return self._mlp(x + self.attention(self.attention_norm(x), bias, cache))
+    def forward(
+        self, x: Tensor, bias: Tensor | None, cache: KeyValueCache | None = None, first: int | None = None
+    ) -> Tensor:
+        """As SelfAttention's."""
+        return self._mlp(x + self.attention(self.attention_norm(x), bias, cache, first))
 
     def last(self, x: Tensor) -> Tensor:
         """The last frame alone, (B, 1, width), without a bias."""
@@ -49,15 +52,25 @@ class StackState:
     decoded: Tensor | None = None  # (B, smoothing, channels)
 
 
+@dataclass(frozen=True)
+class Shortcut:
+    """How a non-causal stack saves work as its input grows, an approximation: it recomputes the last frames alone, and
+    attends to the others by the keys and values that they had when they were last recomputed."""
+
+    recent: int = 8  # frames recomputed at each step
+    refresh: int = 15  # steps after which all are
+
+
 @dataclass
 class PrefixState:
     """Past of a non-causal stack whose input grows by a frame at a time.
 
     inputs: (B, <= KERNEL, width), the last ones; convolved: (B, capacity, width), of which `frames` are in use;
-    lookback: frames that the transformer sees, the last ones; 0: all of them
+    shortcut: None recomputes everything at each step, which is exact; caches: of a shortcut, one a layer
     """
 
-    lookback: int = 0
+    shortcut: Shortcut | None
+    caches: list[KeyValueCache]
     inputs: Tensor | None = None
     convolved: Tensor | None = None
     frames: int = 0
@@ -86,19 +99,22 @@ class TemporalStack(nn.Module):
         frames = x.shape[1]
         sides = (KERNEL - 1, 0) if self.window else (ASIDE, ASIDE)
         x = self.conv(F.pad(x.transpose(1, 2), sides, mode="replicate")).transpose(1, 2)
-        x = self._embed(F.leaky_relu(x, self.negative_slope))
+        x = F.leaky_relu(x, self.negative_slope)
+        x = self.embed(x) if self.window else self._embed_normed(x)
         bias = self.bias(frames) if self.window else None
         for block in self.blocks:
             x = block(x, bias)
         return x
 
-    def _embed(self, x: Tensor) -> Tensor:
-        if self.window:
-            return self.embed(x)
+    def _embed_normed(self, x: Tensor, first: int = 0) -> Tensor:
+        """The frames from `first` on, normed over all."""
         variance, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
-        return self.embed((x - mean) * torch.rsqrt(variance + NORM_FLOOR)) + self.origin
+        return self.embed((x[:, first:] - mean) * torch.rsqrt(variance + NORM_FLOOR)) + self.origin
 
-    def start(self) -> StackState:
+    def start(self, shortcut: Shortcut | None = None) -> StackState | PrefixState:
+        """The past of `step` (causal) or of `last`, before the first frame."""
+        if not self.window:
+            return PrefixState(shortcut, [KeyValueCache() for _ in self.blocks])
         return StackState(BiasRows(self.bias), [KeyValueCache(self.window) for _ in self.blocks])
 
     def step(self, x: Tensor, state: StackState) -> Tensor:
@@ -119,14 +135,24 @@ class TemporalStack(nn.Module):
         """The last frame of `forward` over all so far, of a non-causal stack: (B, 1, width) -> (B, 1, width).
 
         A new frame changes all others by the norm and by attention, but only the last results of the convolution; and
-        of the last layer only one frame is wanted. A lookback is an approximation: what lies further back is left out.
+        of the last layer only one frame is wanted.
         """
         self._convolve_last(x, state)
-        first = max(0, state.frames - state.lookback) if state.lookback else 0
-        x = self._embed(state.convolved[:, first : state.frames])
+        convolved = state.convolved[:, : state.frames]
+        if state.shortcut is not None:
+            return self._last_by_shortcut(convolved, state)
+        x = self._embed_normed(convolved)
         for block in self.blocks[:-1]:
             x = block(x, None)
         return self.blocks[-1].last(x)
+
+    def _last_by_shortcut(self, convolved: Tensor, state: PrefixState) -> Tensor:
+        refreshing = state.frames % state.shortcut.refresh == 0
+        first = 0 if refreshing else max(0, state.frames - state.shortcut.recent)
+        x = self._embed_normed(convolved, first)
+        for block, cache in zip(self.blocks, state.caches):
+            x = block(x, None, cache, first)
+        return x[:, -1:]
 
     def _convolve_last(self, x: Tensor, state: PrefixState) -> None:
         """Adds a frame to `state.convolved`; the frames before it, that saw the end's padding, are made anew."""

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from .errors import UserError
+from .temporal import Shortcut
 
 DECODINGS = ("auto", "whole", "windows", "fast")
 WHOLE_SECONDS = 20  # the longest speech that "auto" decodes whole
 WINDOW_SECONDS = 12
 OVERLAP_SECONDS = 2  # at least
 TOGETHER = 4  # windows decoded side by side: more would only cost memory
-LOOKBACK = 32  # frames, of "fast"; benchmarks/README.md has what it costs
+FAST = Shortcut()  # of "fast"; benchmarks/README.md has what it costs
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,20 @@ class Heard:
 
     features: (B, S, D), of the whole speech (B = 1), or of each window
     starts: the first frame of each window; frames: of the whole, None: as many as the features give
-    lookback: as in decoding.decode
+    shortcut: as in decoding.decode
     """
 
     features: Tensor
     starts: tuple[int, ...] = (0,)
     frames: int | None = None
-    lookback: int = 0
+    shortcut: Shortcut | None = None
 
-    def told(self, fps: float) -> str:
+    def told(self) -> str:
         """How it is decoded, in words for a report."""
         words = "whole"
         if len(self.starts) > 1:
             words = f"{len(self.starts)} windows of {WINDOW_SECONDS} s, cross-faded"
-        return f"{words}, stage 1 looking back {self.lookback / fps:.1f} s" if self.lookback else words
+        return f"{words}, stage 1 by its shortcut" if self.shortcut else words
 
 
 def check_decoding(name: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from codetalker.autoencoder import Autoencoder, AutoencoderSpec, RegionSpec
+from codetalker.temporal import Shortcut
 from tests import models
 
 
@@ -36,8 +37,8 @@ def test_published_form_sees_before_and_after():
     assert ((stage1.decode(changed) - stage1.decode(vectors)).abs().amax((0, 2)) > 1e-6).all()
 
 
-def _stepped(stage1, vectors, lookback=0):
-    states = stage1.start(lookback)
+def _stepped(stage1, vectors, shortcut=None):
+    states = stage1.start(shortcut)
     latents = torch.cat([stage1.step(one, states) for one in vectors.split(1, 1)], 1)
     return stage1.readout()(latents)
 
@@ -54,18 +55,20 @@ def test_step_by_step_each_frame_is_the_last_of_the_whole_so_far():
 
 
 @torch.inference_mode()
-def test_a_lookback_leaves_out_what_lies_further_back_and_nothing_else():
+def test_a_shortcut_is_exact_where_it_recomputes_all_and_near_where_not():
     torch.manual_seed(0)
     stage1 = models.autoencoder(causal=False)
-    vectors = torch.randn(1, 20, 4, 4)
-    exact, near = _stepped(stage1, vectors), _stepped(stage1, vectors, lookback=8)
-    assert torch.allclose(exact[:, :8], near[:, :8], atol=1e-6)
-    assert (exact[:, 8:] - near[:, 8:]).abs().amax() > 1e-4
-    changed = vectors.clone()
-    changed[:, 0] += 1
-    moved = (_stepped(stage1, changed, lookback=8) - near).abs().amax((0, 2)) > 1e-6
-    # a first frame alone is normed to nothing; the convolution reaches two frames further
-    assert moved[1:8].all() and not moved[10:].any()
+    vectors = torch.randn(2, 150, 4, 4)
+    exact = _stepped(stage1, vectors)
+    for shortcut in (Shortcut(recent=4, refresh=1), Shortcut(recent=150, refresh=1000)):
+        assert torch.allclose(_stepped(stage1, vectors, shortcut), exact, atol=1e-5)
+    near = _stepped(stage1, vectors, Shortcut(recent=4, refresh=10))
+    off = (near - exact).abs().amax((0, 2))
+    assert torch.allclose(near[:, :4], exact[:, :4], atol=1e-5)
+    assert torch.allclose(near[:, 9::10], exact[:, 9::10], atol=1e-5)  # each tenth step is whole
+    assert off.max() > 1e-4 and off.mean() < 0.1 * exact.std()
+    farther = (_stepped(stage1, vectors, Shortcut(recent=1, refresh=1000)) - exact).abs().mean()
+    assert farther > off.mean()
 
 
 def test_regions_keep_to_their_channels():

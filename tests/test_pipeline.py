@@ -28,7 +28,7 @@ class StandInBundle:
 
     def encode(self, speech, model="talker", decoding="auto"):
         self.asked.append(("encode", model))
-        return SimpleNamespace(speech=speech, told=lambda fps: decoding)
+        return SimpleNamespace(speech=speech, told=lambda: decoding)
 
     def generate(self, heard, style=None, model="talker", seed=0, progress=None, template=None):
         self.asked.append((model, style, seed))

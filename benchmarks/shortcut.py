@@ -1,4 +1,4 @@
-"""`python -m benchmarks.lookback`: what a short look-back of stage 1 does to the motion, on trained weights.
+"""`python -m benchmarks.shortcut`: what the shortcut of stage 1 does to the motion, on trained weights.
 
 The weights are open ones in the published, non-causal form (`python -m training stage1 --form published`, then
 `talker`), the clips held-out ones. Codes that differ change the past that the next frame sees, so the motions part for
@@ -18,10 +18,12 @@ from codetalker import decoding
 from codetalker.head import load_head
 from codetalker.specs import open_talker, published_form
 from codetalker.talker import Talker
+from codetalker.temporal import Shortcut
 from training.geometry import FaceGeometry
 from training.motion_set import MotionSet
 
-SHORTEST = 120  # frames of a clip: a shorter one hardly looks back
+SHORTEST = 120  # frames of a clip
+SHORTCUTS = (None, *(Shortcut(*numbers) for numbers in ((8, 15), (8, 30), (4, 15), (8, 10**6), (1, 10**6))))
 
 
 def figures(exact: Tensor, made: Tensor, truth: Tensor, geometry: FaceGeometry) -> dict[str, float]:
@@ -36,10 +38,13 @@ def figures(exact: Tensor, made: Tensor, truth: Tensor, geometry: FaceGeometry) 
     }
 
 
+def words(shortcut: Shortcut | None) -> str:
+    return "exact" if shortcut is None else f"last {shortcut.recent}, all every {shortcut.refresh}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("training/runs/published"))
-    parser.add_argument("--lookbacks", nargs="+", type=int, default=[0, 64, 32, 24, 16, 8], help="frames; 0: all")
     parser.add_argument("--head", default="alex")
     options = parser.parse_args()
     motions = MotionSet(options.runs / "motion")
@@ -50,19 +55,17 @@ def main() -> None:
     geometry = FaceGeometry(load_head(options.head))
     clips = [clip for clip in motions.split("test") if clip.frames >= SHORTEST]
     exact: list[Tensor] = []
-    for lookback in options.lookbacks:
+    for shortcut in SHORTCUTS:
         rows = []
         for index, clip in enumerate(clips):
             features, truth = (torch.from_numpy(part) for part in motions.read(clip))
             style = torch.eye(len(motions.styles))[motions.styles.index(clip.style)][None]
-            made = decoding.decode(talker, features[None], style, lookback=lookback).motion()[0]
-            if not lookback:
+            made = decoding.decode(talker, features[None], style, shortcut=shortcut).motion()[0]
+            if shortcut is None:
                 exact.append(made)
             rows.append(figures(exact[index], made, truth, geometry))
         means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-        print(
-            f"{lookback or 'all':>4}  " + "  ".join(f"{name} {value:.3f}" for name, value in means.items()), flush=True
-        )
+        print(f"{words(shortcut):40}" + "  ".join(f"{name} {value:.3f}" for name, value in means.items()), flush=True)
     print(f"{len(clips)} clips")
 
 
