@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -70,33 +70,58 @@ def timed(work: Callable[[], Tensor]) -> tuple[Tensor, float]:
     return made, time.perf_counter() - begin
 
 
-def peak_gigabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+@dataclass
+class Line:
+    """Of the table: seconds spent, and what they bought."""
+
+    size: str
+    seconds: int  # of audio
+    frames: int
+    plain: float | None = None
+    exact: float | None = None
+    fast: float | None = None
+    windows: float | None = None
+    difference: float | None = None  # of exact from plain, the largest, in deviations of the motion
+    gigabytes: float = 0.0  # peak of the process
+
+    def row(self) -> str:
+        def ratio(seconds: float | None) -> str:
+            return f"{self.plain / seconds:.1f}" if self.plain and seconds else ""
+
+        def told(number: float | None, digits: int) -> str:
+            return "" if number is None else f"{number:.{digits}f}"
+
+        cells = [self.size, f"{self.seconds} s", str(self.frames), told(self.plain, 1), told(self.exact, 1)]
+        cells += [ratio(self.exact), told(self.fast, 1), ratio(self.fast), told(self.windows, 1)]
+        cells += ["" if self.difference is None else f"{self.difference:.0e}", told(self.gigabytes, 1)]
+        return f"| {' | '.join(cells)} |"
 
 
-def case(name: str, seconds: int, device: str, plain: bool) -> dict[str, float | str]:
-    """One line of the table."""
-    size = SIZES[name]
+HEADING = (
+    "| size | audio | frames | plain s | exact s | ratio | fast s | ratio | windows s | difference | peak GB |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def measure(size_name: str, seconds: int, device: str, plain: bool) -> Line:
+    """plain: against the plain loop; else in windows, alone."""
+    size = SIZES[size_name]
     talker = build(size, device)
     style = torch.eye(size.styles, device=device)[:1]
-    frames = seconds * size.fps
+    line = Line(size_name, seconds, seconds * size.fps)
     torch.manual_seed(1)
-    features = torch.randn(1, frames * size.per_frame, SPEECH_DIM, device=device)
-    line: dict[str, float | str] = {"size": name, "seconds": seconds, "frames": frames}
-    if plain:
-        truth, line["plain"] = timed(lambda: decoding.generate_plainly(talker, features, style))
-    _, line["once"] = timed(lambda: decoding.arrange(talker).predictor.fused_bias)
+    features = torch.randn(1, line.frames * size.per_frame, SPEECH_DIM, device=device)
     decoding.generate(talker, features[:, : 4 * size.per_frame], style)  # first use of every kernel
     if plain:
-        made, line["exact"] = timed(lambda: decoding.generate(talker, features, style))
-        line["difference"] = float((made - truth).abs().max() / truth.std())
-        line["exact_ratio"] = line["plain"] / line["exact"]
-        decode = lambda: decoding.decode(talker, features, style, shortcut=FAST).motion()  # noqa: E731
-        _, line["fast"] = timed(decode)
-        line["fast_ratio"] = line["plain"] / line["fast"]
+        truth, line.plain = timed(lambda: decoding.generate_plainly(talker, features, style))
+    decoding.arrange(talker)  # as a bundle is loaded
+    if not plain:
+        _, line.windows = timed(lambda: in_windows(talker, size, seconds, features, style))
     else:
-        _, line["windows"] = timed(lambda: in_windows(talker, size, seconds, features, style))
-    line["gigabytes"] = peak_gigabytes()
+        made, line.exact = timed(lambda: decoding.generate(talker, features, style))
+        line.difference = float((made - truth).abs().max() / truth.std())
+        _, line.fast = timed(lambda: decoding.decode(talker, features, style, shortcut=FAST).motion())
+    line.gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return line
 
 
@@ -121,30 +146,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.case:
         name, seconds = options.case
-        print(json.dumps(case(name, int(seconds), options.device, int(seconds) in options.seconds)))
+        line = measure(name, int(seconds), options.device, int(seconds) in options.seconds)
+        print(json.dumps(asdict(line)))
         return
-    print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads")
+    print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads\n\n{HEADING}")
     lengths = [*options.seconds, *([options.long] if options.long else [])]
     for name in options.sizes:
         for seconds in lengths:
-            command = [
-                sys.executable,
-                "-m",
-                "benchmarks.decoding",
-                "--case",
-                name,
-                str(seconds),
-                "--device",
-                options.device,
-            ]
-            command += ["--seconds", *map(str, options.seconds)]
-            line = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            print(
-                "  ".join(
-                    f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
-                    for key, value in line.items()
-                )
-            )
+            command = [sys.executable, "-m", "benchmarks.decoding", "--case", name, str(seconds)]
+            command += ["--device", options.device, "--seconds", *map(str, options.seconds)]
+            told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            print(Line(**json.loads(told)).row(), flush=True)
 
 
 if __name__ == "__main__":
