@@ -27,7 +27,7 @@ def examine(weights: str | Path) -> list[Finding]:
         _try("ffmpeg", True, _ffmpeg),
         _try("head", True, _head),
         _try("EGL", True, _egl),
-        _try("weights", True, lambda: _weights(weights)),
+        _try("weights", True, lambda: weights_in(weights)),
         _try("GPU", False, _gpu),
     ]
 
@@ -70,7 +70,7 @@ def _egl() -> str:
     return f"draws the head offscreen, {renderer}"
 
 
-def _weights(weights: str | Path) -> str:
+def weights_in(weights: str | Path) -> str:
     bundle = open_bundle(weights)
     told = [bundle.name, f"{len(bundle.styles)} styles"]
     if bundle.space == "vertices":

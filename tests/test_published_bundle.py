@@ -3,14 +3,16 @@
 import errno
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import trimesh
 import yaml
+from torch import nn
 
 import codetalker
-from codetalker import cli, storage
+from codetalker import cli, doctor, storage
 from codetalker.errors import UserError
 from codetalker.published import import_bundle, summary
 from codetalker.shelf import DEFAULT_WEIGHTS
@@ -187,3 +189,22 @@ def test_a_subject_may_be_listed_in_yaml(tmp_path):
         "model": folder / "model.pth",
     }
     assert import_bundle("faceformer", tmp_path / "out", **files).bundle.styles == ["a", "b", "c", "d"]
+
+
+def test_the_doctor_tells_of_imported_bundles(tmp_path, meshes):
+    out = tmp_path / "out"
+    import_golden("faceformer_vocaset", out)
+    with pytest.raises(UserError, match="the bundle out holds no templates"):
+        doctor.weights_in(out)
+    import_golden("faceformer_vocaset", out, **meshes)
+    assert doctor.weights_in(out) == "out, 4 styles, imported, heads of 40 vertices: 2, FaceFormer alone"
+    import_golden("codetalker_vocaset", out)
+    assert doctor.weights_in(out) == "out, 4 styles, imported, heads of 40 vertices: 2"
+
+
+def test_modules_without_weights_are_built_in_one_thread_alone():
+    with storage.unfilled():
+        inside = nn.Linear(2, 3)
+        with ThreadPoolExecutor(1) as pool:
+            elsewhere = pool.submit(nn.Linear, 2, 3).result()
+    assert inside.weight.is_meta and not elsewhere.weight.is_meta and not nn.Linear(2, 3).weight.is_meta
