@@ -36,7 +36,8 @@ def read_speech_config(source: str) -> tuple[dict[str, Any], str]:
         path = path / "config.json"
     content = read_json(path)
     if content.get("model_type") != "wav2vec2":
-        raise UserError(f"{path} is not the config of a wav2vec2: its model_type is {content.get('model_type')!r}")
+        told = repr(content.get("model_type"))[:60]
+        raise UserError(f"{path} is not the config of a wav2vec2: its model_type is {told}")
     return _completed(content, path), str(path)
 
 
@@ -81,7 +82,7 @@ def check_speech_config(config: dict[str, Any], source: str, tensors: dict[str, 
     told |= {name: len(tensors[tensor]) for name, tensor in WIDTHS.items() if tensor in tensors}
     for name, size in told.items():
         if config[name] != size:
-            raise UserError(f"{source} says {name} {config[name]}, but the wav2vec2 of {file} has {size}")
+            raise UserError(f"{source} says {name} {str(config[name])[:60]}, but the wav2vec2 of {file} has {size}")
 
 
 def _fetch(name: str, files: tuple[str, ...]) -> Path:
