@@ -110,7 +110,7 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         "--decoding",
         choices=pipeline.DECODINGS,
         default="auto",
-        help="of published models: exact, in overlapping windows, whole up to 20 s (default), or by a short look back",
+        help="of published models: whole is exact; windows beyond 20 s is the default; fast chooses some other codes",
     )
     _add_weights(command)
     _add_limit(command)
