@@ -197,7 +197,8 @@ def in_words(report: dict) -> str:
     made = (
         f"**{report['audio_seconds']:.1f} s of speech** became {report['frames']} frames at {report['fps']:g} a second"
     )
+    notes = "".join(f"  \nOf the head: {note}." for note in report.get("head_notes", []))
     return (
         f"{made}, in the style *{report['style']}*, on the head *{report['head']}*.  \n"
-        f"Made in **{seconds['total']:.1f} s** on {device}: {spent}."
+        f"Made in **{seconds['total']:.1f} s** on {device}: {spent}.{notes}"
     )

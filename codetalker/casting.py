@@ -1,4 +1,4 @@
-"""Which head plays a motion: one of ours, a GLB file, or the bare template of a published model."""
+"""Which head plays a motion: one of ours, a file, or the bare template of a published model."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def head_for_motion(name_or_path: str | None, animation: Animation | VertexAnima
 
 
 def _is_file(name_or_path: str) -> bool:
-    return Path(name_or_path).suffix.lower() == ".glb"
+    from .head import is_head_file
+
+    return is_head_file(name_or_path)
 
 
 def _from_template(name: str, template: np.ndarray, faces: np.ndarray | None, told: str) -> Head:

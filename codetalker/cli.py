@@ -117,7 +117,7 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_picture_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--head", metavar="NAME|FILE.glb", help="one of `heads`, or a file with the ARKit shapes")
+    command.add_argument("--head", metavar="NAME|FILE", help="one of `heads`, or a .glb, .gltf or .vrm")
     command.add_argument("--size", type=int, default=512, metavar="PIXELS", help="of each picture (default: 512)")
 
 
@@ -162,7 +162,8 @@ def _animate(options: argparse.Namespace) -> int:
         limit_seconds=options.limit,
     )
     with _Bars() as bars:
-        pipeline.animate(job, options.weights, progress=bars)
+        report = pipeline.animate(job, options.weights, progress=bars)
+    _tell(report["head"], report.get("head_notes", []))
     return 0
 
 
@@ -184,9 +185,10 @@ def _motion(options: argparse.Namespace) -> int:
 
 def _render(options: argparse.Namespace) -> int:
     with _Bars() as bars:
-        pipeline.render_motion(
+        head = pipeline.render_motion(
             options.motion, options.speech, options.out, options.head, options.size, options.limit, progress=bars
         )
+    _tell(head.name, head.notes)
     return 0
 
 
@@ -267,6 +269,12 @@ def hush_libraries(offline: bool = True) -> None:
 
 def _terminated(signum: int, frame: object) -> None:
     raise SystemExit(128 + signum)
+
+
+def _tell(head: str, notes: list[str]) -> None:
+    """A line on stderr of what was guessed about a head, where anything was."""
+    if notes:
+        print(f"codetalker: the head {head}: {'; '.join(notes)}", file=sys.stderr)
 
 
 def _complain(message: str) -> int:

@@ -1,14 +1,13 @@
-"""GLB files, read with distrust: every number that comes from the file is checked before it is used.
+"""GLB, VRM and self-contained .gltf files as meshes in world space. Skins and animations are ignored.
 
-glTF 2.0, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html. Skins and animations are ignored, node transforms
-are applied. Nothing outside the file is ever opened.
+glTF 2.0, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html. Nothing outside the file is ever opened.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import struct
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,21 @@ from typing import Any
 import numpy as np
 
 from .errors import UserError
+from .gltf_data import Data, Malformed, decode_uri, split_glb
+from .vrm import Expressions, find_expressions
 
 MAX_BYTES = 64 * 2**20  # of a file
 MAX_VERTICES = 200_000  # of all meshes together
 MAX_FACES = 400_000
-MAX_TARGETS = 300  # morph targets of a mesh
-MAX_TEXTURE = 4096  # pixels, either side
+MAX_TARGETS = 1_000  # morph targets of a mesh
 MAX_NODES = 10_000
+MAX_TEXTURE = 4096  # pixels, either side, as stored
+MAX_TEXTURES = 64
+KEPT_PIXELS = 2048  # either side, of up to four textures; of more, less each, so that all take 64 MB together
 
-_COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _TRIANGLES = 4  # primitive.mode
-
-
-class Malformed(Exception):
-    """What is wrong with the file; `read_glb` tells it to the user with the file's name."""
+_COMPRESSED = {"KHR_draco_mesh_compression": "Draco", "EXT_meshopt_compression": "meshopt"}
+_IGNORED = ("KHR_materials_", "KHR_lights_", "VRM", "KHR_texture_transform", "KHR_mesh_quantization")  # or understood
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Primitive:
     positions: np.ndarray
     faces: np.ndarray
     material: Material
-    targets: dict[str, np.ndarray]
+    targets: dict[str, np.ndarray] = field(default_factory=dict)
     colours: np.ndarray | None = None
     texcoords: np.ndarray | None = None
     extras: dict[str, Any] = field(default_factory=dict)
@@ -68,15 +67,19 @@ class Glb:
     primitives: list[Primitive]
     textures: list[np.ndarray]  # (H, W, 4) uint8, sRGB
     extras: dict[str, Any]  # of the asset
+    skinned: bool = False  # its meshes hang on a skeleton
 
 
-def read_glb(path: str | Path) -> Glb:
-    """Raises UserError, one sentence, for anything that is not a sound, self-contained GLB of reasonable size."""
+def read_glb(path: str | Path, wanted: Callable[[str], bool] = lambda name: True) -> Glb:
+    """wanted: whether a morph target of that name is read; expressions of a VRM are called "vrm.NAME"
+
+    Raises UserError, one sentence, for anything that is not a sound, self-contained file of reasonable size.
+    """
     path = Path(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise Malformed(f"it is larger than {MAX_BYTES // 2**20} MB")
-        return _Reader(path.read_bytes()).read()
+        return _Reader(path.read_bytes(), wanted).read()
     except OSError as error:
         raise UserError(f"the head {path.name} can't be read: {error.strerror}") from error
     except Malformed as error:
@@ -87,59 +90,43 @@ def read_glb(path: str | Path) -> Glb:
         ) from error
 
 
-def _chunks(data: bytes) -> tuple[dict, bytes]:
-    """-> the JSON and the binary chunk"""
-    if len(data) < 20 or data[:4] != b"glTF":
-        raise Malformed("it is not a GLB file (binary glTF)")
-    version, length = struct.unpack_from("<II", data, 4)
-    if version != 2:
-        raise Malformed(f"it is glTF {version}, only 2 is read")
-    if length > len(data):
-        raise Malformed("it is cut off")
-    chunks, offset = {}, 12
-    while offset + 8 <= length:
-        size, kind = struct.unpack_from("<II", data, offset)
-        if offset + 8 + size > length:
-            raise Malformed("it is cut off")
-        chunks.setdefault(kind, data[offset + 8 : offset + 8 + size])
-        offset += 8 + size
-    if 0x4E4F534A not in chunks:  # "JSON"
-        raise Malformed("it has no description chunk")
-    try:
-        tree = json.loads(chunks[0x4E4F534A])
-    except ValueError as error:
-        raise Malformed("its description is no valid JSON") from error
-    if not isinstance(tree, dict):
-        raise Malformed("its description is no JSON object")
-    return tree, chunks.get(0x004E4942, b"")  # "BIN"
-
-
 class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self.tree, self.binary = _chunks(data)
-        for kind in ("buffers", "images"):
-            for entry in self.tree.get(kind, []):
-                if "uri" in entry:
-                    raise Malformed("it refers to data outside itself: export it as one self-contained GLB")
-        required = set(self.tree.get("extensionsRequired", []))
-        unreadable = required - {"KHR_materials_unlit", "KHR_texture_transform", "KHR_mesh_quantization"}
+    def __init__(self, content: bytes, wanted: Callable[[str], bool]) -> None:
+        self.tree, binary = split_glb(content)
+        self.data, self.wanted = Data(self.tree, binary), wanted
+        self.expressions: Expressions = find_expressions(self.tree)
+        for image in self.tree.get("images", []):
+            if "uri" in image:
+                decode_uri(image["uri"])  # raises for one that leads outside
+        self._check_extensions()
+
+    def _check_extensions(self) -> None:
+        required = {str(name) for name in self.tree.get("extensionsRequired", [])}
+        packed = sorted(required & set(_COMPRESSED))
+        if packed:
+            names = " and ".join(_COMPRESSED[name] for name in packed)
+            raise Malformed(f"its meshes are compressed with {names}: export it again without compression")
+        unreadable = sorted(name for name in required if not name.startswith(_IGNORED))
         if unreadable:
-            raise Malformed(f"it needs {', '.join(sorted(unreadable))}: export it without compression")
+            raise Malformed(f"it needs {', '.join(unreadable)[:200]}: export it without, with textures as PNG or JPEG")
 
     def read(self) -> Glb:
         self.vertices = self.faces = 0
         primitives = []
-        for mesh, matrix in self._placed_meshes():
-            primitives += self._mesh(self.tree["meshes"][mesh], matrix)
-        used = {p.material.texture for p in primitives} - {None}
-        textures = [
-            self._texture(index) if index in used else np.zeros((1, 1, 4), np.uint8)
-            for index in range(len(self.tree.get("textures", [])))
-        ]
-        return Glb(primitives, textures, self.tree.get("asset", {}).get("extras", {}))
+        placed = self._placed_meshes()
+        for mesh, matrix, _ in placed:
+            primitives += self._mesh(mesh, matrix)
+        used = sorted({p.material.texture for p in primitives} - {None})
+        textures = [np.zeros((1, 1, 4), np.uint8)] * len(self.tree.get("textures", []))
+        if len(used) > MAX_TEXTURES:
+            raise Malformed(f"it shows {len(used)} textures, at most {MAX_TEXTURES} are read")
+        for index in used:
+            textures[index] = self._texture(index, kept=KEPT_PIXELS // math.ceil(math.sqrt(len(used) / 4)))
+        extras = self.tree.get("asset", {}).get("extras", {})
+        return Glb(primitives, textures, extras, any(skinned for _, _, skinned in placed))
 
-    def _placed_meshes(self) -> list[tuple[int, np.ndarray]]:
-        """Meshes of the shown scene with their matrices (4, 4)."""
+    def _placed_meshes(self) -> list[tuple[int, np.ndarray, bool]]:
+        """Meshes of the shown scene with their matrices (4, 4), and whether they have a skin."""
         nodes = self.tree.get("nodes", [])
         if len(nodes) > MAX_NODES:
             raise Malformed(f"it has {len(nodes)} nodes, at most {MAX_NODES} are read")
@@ -155,155 +142,138 @@ class _Reader:
             node = nodes[index]
             matrix = parent @ _local_matrix(node)
             if "mesh" in node:
-                placed.append((node["mesh"], matrix))
+                placed.append((node["mesh"], matrix, "skin" in node))
             stack += [(child, matrix) for child in reversed(node.get("children", []))]
         return placed
 
-    def _mesh(self, mesh: dict, matrix: np.ndarray) -> list[Primitive]:
+    def _mesh(self, index: int, matrix: np.ndarray) -> list[Primitive]:
+        mesh = self.tree["meshes"][index]
         extras = mesh.get("extras") or {}
-        names = [str(name) for name in extras.get("targetNames", [])]
         result = []
         for primitive in mesh["primitives"]:
             if primitive.get("mode", _TRIANGLES) != _TRIANGLES:
                 continue  # lines and points are helpers, not skin
-            attributes = primitive["attributes"]
-            positions = self._accessor(attributes["POSITION"], "VEC3")
-            count = len(positions)
-            if "indices" in primitive:
-                faces = self._accessor(primitive["indices"], "SCALAR", integer=True)
-            else:
-                faces = np.arange(count)
-            if len(faces) % 3 or (len(faces) and faces.max() >= count):
-                raise Malformed("its faces refer to vertices that don't exist")
-            self.vertices, self.faces = self.vertices + count, self.faces + len(faces) // 3
-            if self.vertices > MAX_VERTICES or self.faces > MAX_FACES:
-                raise Malformed(f"it has more than {MAX_VERTICES} vertices or {MAX_FACES} faces")
-            targets = primitive.get("targets", [])
-            if len(targets) > MAX_TARGETS:
-                raise Malformed(f"it has {len(targets)} shapes, at most {MAX_TARGETS} are read")
-            if targets and names and len(names) != len(targets):
-                raise Malformed(f"it names {len(names)} shapes and holds {len(targets)}")
-            offsets = {
-                name: self._vertex_data(target["POSITION"], "VEC3", count) @ matrix[:3, :3].T.astype(np.float32)
-                for name, target in zip(names, targets)
-                if "POSITION" in target
-            }
-            colours = texcoords = None
-            if "COLOR_0" in attributes:
-                colours = self._vertex_data(attributes["COLOR_0"], ("VEC3", "VEC4"), count)
-                colours = np.hstack([colours, np.ones((count, 4 - colours.shape[1]), np.float32)])
-            if "TEXCOORD_0" in attributes:
-                texcoords = self._vertex_data(attributes["TEXCOORD_0"], "VEC2", count)
-            faces = faces.reshape(-1, 3).astype(np.int32)
-            if np.linalg.det(matrix[:3, :3]) < 0:
-                faces = faces[:, ::-1]  # a mirroring node turns its faces inside out
-            result.append(
-                Primitive(
-                    str(mesh.get("name", "")),
-                    (positions @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32),
-                    np.ascontiguousarray(faces),
-                    self._material(primitive.get("material")),
-                    offsets,
-                    colours,
-                    texcoords,
-                    extras,
-                )
-            )
+            names = extras.get("targetNames") or (primitive.get("extras") or {}).get("targetNames") or []
+            shapes = self._shapes([str(name) for name in names], primitive, self.expressions.get(index, {}))
+            result.append(self._primitive(mesh, primitive, matrix, shapes, extras))
         return result
 
-    def _vertex_data(self, index: int, kinds: str | tuple[str, ...], count: int) -> np.ndarray:
-        values = self._accessor(index, kinds)
+    def _primitive(self, mesh: dict, primitive: dict, matrix: np.ndarray, shapes: dict, extras: dict) -> Primitive:
+        attributes = primitive["attributes"]
+        positions = self.data.accessor(attributes["POSITION"], "VEC3")
+        count = len(positions)
+        faces, used = self._faces(primitive, count, keep_all="regions" in extras)
+        self.vertices, self.faces = self.vertices + len(used), self.faces + len(faces)
+        if self.vertices > MAX_VERTICES or self.faces > MAX_FACES:
+            raise Malformed(f"it has more than {MAX_VERTICES} vertices or {MAX_FACES} faces")
+        linear = matrix[:3, :3].T.astype(np.float32)
+        targets = {
+            name: sum(weight * self._of_vertices(accessor, "VEC3", count)[used] for accessor, weight in parts) @ linear
+            for name, parts in shapes.items()
+        }
+        if linear.size and np.linalg.det(linear) < 0:
+            faces = faces[:, ::-1]  # a mirroring node turns its faces inside out
+        colours = None
+        if "COLOR_0" in attributes:
+            colours = self._of_vertices(attributes["COLOR_0"], ("VEC3", "VEC4"), count)[used]
+            colours = np.hstack([colours, np.ones((len(used), 4 - colours.shape[1]), np.float32)])
+        material, texture = self._material(primitive.get("material"))
+        texcoords = None
+        if (channel := f"TEXCOORD_{texture.get('texCoord', 0)}") in attributes:
+            texcoords = _transformed(self._of_vertices(attributes[channel], "VEC2", count)[used], texture)
+        placed = (positions[used] @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
+        if not np.isfinite(placed).all():
+            raise Malformed("its numbers are too large")
+        faces = np.ascontiguousarray(faces)
+        return Primitive(str(mesh.get("name", "")), placed, faces, material, targets, colours, texcoords, extras)
+
+    def _faces(self, primitive: dict, count: int, keep_all: bool) -> tuple[np.ndarray, np.ndarray]:
+        """-> (F, 3) int32 into the used vertices, (U,) which these are: primitives often share one list of vertices"""
+        if "indices" in primitive:
+            corners = self.data.accessor(primitive["indices"], "SCALAR", integer=True)
+        else:
+            corners = np.arange(count)
+        if len(corners) % 3 or (len(corners) and corners.max() >= count):
+            raise Malformed("its faces refer to vertices that don't exist")
+        used = np.arange(count) if keep_all else np.unique(corners)
+        places = np.zeros(count, np.int32)
+        places[used] = np.arange(len(used))
+        return places[corners].reshape(-1, 3), used
+
+    def _shapes(self, names: list[str], primitive: dict, expressions: dict) -> dict[str, list[tuple[int, float]]]:
+        """{name: [(accessor of offsets, weight), ...]} of the wanted morph targets and expressions"""
+        targets = primitive.get("targets", [])
+        if len(targets) > MAX_TARGETS:
+            raise Malformed(f"it has {len(targets)} shapes, at most {MAX_TARGETS} are read")
+        if targets and names and len(names) != len(targets):
+            raise Malformed(f"it names {len(names)} shapes and holds {len(targets)}")
+        shapes = {
+            name: [(target["POSITION"], 1.0)]
+            for name, target in zip(names, targets)
+            if "POSITION" in target and self.wanted(name)
+        }
+        for name, binds in expressions.items():
+            parts = [
+                (targets[index]["POSITION"], weight)
+                for index, weight in binds
+                if 0 <= index < len(targets) and "POSITION" in targets[index]
+            ]
+            if parts and self.wanted(name):
+                shapes[name] = parts
+        return shapes
+
+    def _of_vertices(self, index: int, kinds: str | tuple[str, ...], count: int) -> np.ndarray:
+        values = self.data.accessor(index, kinds)
         if len(values) != count:
             raise Malformed(f"a shape or attribute has {len(values)} entries for {count} vertices")
         return values
 
-    def _material(self, index: int | None) -> Material:
+    def _material(self, index: int | None) -> tuple[Material, dict]:
+        """-> the material, and how it refers to its texture"""
         if index is None:
-            return Material()
+            return Material(), {}
         material = self.tree["materials"][index]
         surface = material.get("pbrMetallicRoughness", {})
         colour = tuple(float(value) for value in surface.get("baseColorFactor", (1, 1, 1, 1)))
         if len(colour) != 4 or not np.isfinite(colour).all():
             raise Malformed("a material's colour is not four numbers")
-        return Material(
+        texture = surface.get("baseColorTexture", {})
+        made = Material(
             str(material.get("name", "")),
             colour,
             float(surface.get("roughnessFactor", 1.0)),
             bool(material.get("doubleSided", False)),
-            material.get("alphaMode", "OPAQUE") == "BLEND",
-            surface["baseColorTexture"]["index"] if "baseColorTexture" in surface else None,
+            material.get("alphaMode", "OPAQUE") in ("BLEND", "MASK"),
+            texture.get("index"),
         )
+        return made, texture
 
-    def _texture(self, index: int) -> np.ndarray:
+    def _texture(self, index: int, kept: int) -> np.ndarray:
         from PIL import Image, UnidentifiedImageError
 
         image = self.tree["images"][self.tree["textures"][index]["source"]]
-        data = self._view(image["bufferView"])
+        data = decode_uri(image["uri"]) if "uri" in image else self.data.view(image["bufferView"])
         try:
             with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
                 if max(picture.size) > MAX_TEXTURE:
                     raise Malformed(f"a texture has {picture.size} pixels, at most {MAX_TEXTURE} a side are read")
-                return np.asarray(picture.convert("RGBA"))
+                picture.draft("RGB", (kept, kept))
+                whole = picture.convert("RGBA")
+                whole.thumbnail((kept, kept))
+                return np.asarray(whole)
         except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise Malformed("a texture is neither a sound PNG nor a sound JPEG") from error
 
-    def _view(self, index: int) -> bytes:
-        view = self.tree["bufferViews"][index]
-        start, size = view.get("byteOffset", 0), view["byteLength"]
-        if view["buffer"] != 0 or start < 0 or size < 0 or start + size > len(self.binary):
-            raise Malformed("it is cut off, or its parts lie outside it")
-        return self.binary[start : start + size]
 
-    def _accessor(self, index: int, kinds: str | tuple[str, ...], integer: bool = False) -> np.ndarray:
-        """-> (count, width) float32, or (count,) int64 where `integer`"""
-        if not isinstance(index, int) or index < 0:
-            raise Malformed("it refers to data by something that is no index")
-        accessor = self.tree["accessors"][index]
-        kind = accessor["type"]
-        if kind not in ((kinds,) if isinstance(kinds, str) else kinds):
-            raise Malformed(f"data of type {kind} stands where {kinds} belongs")
-        dtype, width, count = np.dtype(_COMPONENTS[accessor["componentType"]]), _WIDTHS[kind], accessor["count"]
-        if not 0 <= count <= 3 * MAX_FACES:
-            raise Malformed(f"it holds {count} entries in one place")
-        values = np.zeros((count, width), dtype)
-        if "bufferView" in accessor:
-            stride = self.tree["bufferViews"][accessor["bufferView"]].get("byteStride", 0) or dtype.itemsize * width
-            values = self._strided(accessor["bufferView"], accessor.get("byteOffset", 0), dtype, width, count, stride)
-        if "sparse" in accessor:
-            values = self._sparse(accessor["sparse"], values)
-        if integer:
-            if dtype.kind != "u":
-                raise Malformed("its faces are not numbered with whole numbers")
-            return values[:, 0].astype(np.int64)
-        if accessor.get("normalized") and dtype.kind != "f":
-            values = np.maximum(values / np.iinfo(dtype).max, -1.0)
-        values = values.astype(np.float32)
-        if not np.isfinite(values).all():
-            raise Malformed("it holds numbers that are not finite")
-        return values
-
-    def _strided(self, view: int, offset: int, dtype: np.dtype, width: int, count: int, stride: int) -> np.ndarray:
-        data = self._view(view)
-        row = dtype.itemsize * width
-        if offset < 0 or stride < row or (count and offset + stride * (count - 1) + row > len(data)):
-            raise Malformed("it holds less data than it declares")
-        if count == 0:
-            return np.zeros((0, width), dtype)
-        return np.ndarray((count, width), dtype, data, offset, (stride, dtype.itemsize)).copy()
-
-    def _sparse(self, sparse: dict, values: np.ndarray) -> np.ndarray:
-        count, where, what = sparse["count"], sparse["indices"], sparse["values"]
-        index_type = np.dtype(_COMPONENTS[where["componentType"]])
-        start, size = where.get("byteOffset", 0), index_type.itemsize
-        rows = self._strided(where["bufferView"], start, index_type, 1, count, size)[:, 0]
-        row_size = values.dtype.itemsize * values.shape[1]
-        start = what.get("byteOffset", 0)
-        new = self._strided(what["bufferView"], start, values.dtype, values.shape[1], count, row_size)
-        if count and not (index_type.kind == "u" and rows.max() < len(values)):
-            raise Malformed("a sparse shape refers to vertices that don't exist")
-        values = values.copy()
-        values[rows] = new
-        return values
+def _transformed(texcoords: np.ndarray, texture: dict) -> np.ndarray:
+    """(V, 2) after the texture's KHR_texture_transform"""
+    change = texture.get("extensions", {}).get("KHR_texture_transform", {})
+    if not change:
+        return texcoords
+    angle, scale = float(change.get("rotation", 0.0)), np.float32(change.get("scale", (1.0, 1.0)))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    turned = (texcoords * scale) @ np.float32([[cosine, -sine], [sine, cosine]])
+    return turned + np.float32(change.get("offset", (0.0, 0.0)))
 
 
 def _local_matrix(node: dict) -> np.ndarray:

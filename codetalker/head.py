@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import UserError
-from .gltf import Material, Primitive, read_glb
+from .gltf import Material
 from .motion import ARKIT_NAMES
-from .regions import find_regions
 
 HEADS = Path(__file__).resolve().parent.parent / "assets" / "heads"
+FILES = (".glb", ".gltf", ".vrm")  # what a head can be read from
 MOVES = 1e-6  # of the head's height: what moves less under every shape stands still
 
 
@@ -46,6 +44,7 @@ class Head:
     colours: (V, 4) float32 linear with alpha, the material's colour included, texcoords: (V, 2) float32,
     textures: (H, W, 4) uint8 sRGB each, missing: shapes that the file lacks (all zero here),
     regions: vertex indices; "inner_lip_upper" and "inner_lip_lower" are paired
+    notes: what was guessed, approximated or left out of the file, in words
     """
 
     name: str
@@ -60,6 +59,7 @@ class Head:
     regions: dict[str, np.ndarray]
     neck: Neck
     extras: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Most of a head stands still under every shape: the product runs over the vertices that move.
@@ -107,8 +107,13 @@ def list_heads() -> list[str]:
     return sorted(path.stem for path in HEADS.glob("*.glb"))
 
 
+def is_head_file(name_or_path: str | Path) -> bool:
+    """Whether it is called like a head's file."""
+    return Path(name_or_path).suffix.lower() in FILES
+
+
 def load_head(name_or_path: str | Path) -> Head:
-    """One of `list_heads()`, or any GLB file with ARKit shapes.
+    """One of `list_heads()`, or a file: head_files tells which kinds.
 
     Raises UserError for an unknown name, and for a file that is unsound or no speaking face.
     """
@@ -117,8 +122,10 @@ def load_head(name_or_path: str | Path) -> Head:
         path = HEADS / f"{text}.glb"
     else:
         path = Path(name_or_path)
-        if path.suffix.lower() != ".glb":
-            raise UserError(f"there is no head {text!r}: choose {', '.join(list_heads()) or 'one'}, or a .glb file")
+        if not is_head_file(path):
+            raise UserError(
+                f"there is no head {text!r}: choose {', '.join(list_heads()) or 'one'}, or a file: {', '.join(FILES)}"
+            )
         if not path.is_file():
             raise UserError(f"there is no file {text}")
     status = path.stat()
@@ -128,61 +135,9 @@ def load_head(name_or_path: str | Path) -> Head:
 @lru_cache(maxsize=4)
 def _read(path: Path, modified: int, size: int) -> Head:
     """A head is never changed, so that jobs share it, and with it all that the renderer has found out about it."""
-    glb = read_glb(path)
-    primitives = [primitive for primitive in glb.primitives if len(primitive.faces)]
-    if not primitives:
-        raise UserError(f"the head {path.name} holds no surface")
-    return _assemble(path.stem, primitives, glb.textures, glb.extras)
+    from .head_files import read_head  # which makes heads, and so knows this module
 
-
-def _assemble(name: str, primitives: list[Primitive], textures: list[np.ndarray], extras: dict[str, Any]) -> Head:
-    starts = [0, *accumulate(len(primitive.positions) for primitive in primitives)]
-    face_starts = [0, *accumulate(len(primitive.faces) for primitive in primitives)]
-    vertices = np.concatenate([primitive.positions for primitive in primitives])
-    faces = np.concatenate([primitive.faces + start for primitive, start in zip(primitives, starts)]).astype(np.int32)
-    shapes = np.zeros((len(ARKIT_NAMES), len(vertices), 3), np.float32)
-    colours = np.ones((len(vertices), 4), np.float32)
-    texcoords = np.zeros((len(vertices), 2), np.float32)
-    found, parts, regions = set(), [], {}
-    for index, primitive in enumerate(primitives):
-        span = slice(starts[index], starts[index + 1])
-        material = primitive.material
-        parts.append(
-            Part(f"{primitive.name} {material.name}", span, slice(face_starts[index], face_starts[index + 1]), material)
-        )
-        for spelled, offsets in primitive.targets.items():
-            column = _SPELLINGS.get(_plain(spelled))
-            if column is not None:
-                shapes[column, span] = offsets
-                found.add(column)
-        colours[span] = material.colour
-        if primitive.colours is not None:
-            colours[span] *= primitive.colours
-        if primitive.texcoords is not None:
-            texcoords[span] = primitive.texcoords
-        for region, members in (primitive.extras.get("regions") or {}).items():
-            regions.setdefault(str(region), []).append(_region(name, region, members, span))
-    speaking = {ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthFunnel"), ARKIT_NAMES.index("mouthPucker")}
-    if not speaking & found:
-        raise UserError(f"the head {name} has no ARKit face shapes (jawOpen, mouthPucker ...), so it can't speak")
-    missing = [shape for column, shape in enumerate(ARKIT_NAMES) if column not in found]
-    jaw = shapes[ARKIT_NAMES.index("jawOpen")]
-    regions = {region: np.concatenate(pieces) for region, pieces in regions.items()}
-    regions = find_regions(vertices, shapes, [part.vertices for part in parts], known=regions)
-    neck = find_neck(vertices, jaw)
-    return Head(
-        name, vertices, faces, parts, shapes, colours, texcoords, textures, missing, regions, neck, dict(extras or {})
-    )
-
-
-def _region(head: str, name: str, members: Any, span: slice) -> np.ndarray:
-    """Indices into one mesh -> indices into the head."""
-    indices = np.asarray(members)
-    count = span.stop - span.start
-    whole = indices.ndim == 1 and (indices.dtype.kind in "iu" or len(indices) == 0)
-    if not whole or (len(indices) and not 0 <= indices.min() <= indices.max() < count):
-        raise UserError(f"the head {head} has a region {name!r} that refers to vertices that don't exist")
-    return indices.astype(np.int64) + span.start
+    return read_head(path)
 
 
 def find_neck(vertices: np.ndarray, jaw_open: np.ndarray) -> Neck:
@@ -204,13 +159,3 @@ def find_neck(vertices: np.ndarray, jaw_open: np.ndarray) -> Neck:
     throat = vertices[(vertices[:, 1] < upper) & (vertices[:, 1] > base)]
     depth = throat[:, 2].mean() if len(throat) else vertices[:, 2].mean()
     return Neck(np.array([vertices[:, 0].mean(), 0.5 * (upper + base), depth], np.float32), share)
-
-
-def _plain(name: str) -> str:
-    """jawOpen, JawOpen, jaw_open -> jawopen; eyeBlink_L, EyeBlinkLeft -> eyeblinkleft"""
-    name = name.rsplit(".", 1)[-1]  # some exporters put the mesh's name before the shape's
-    name = re.sub(r"[_ ]L$", "Left", re.sub(r"[_ ]R$", "Right", name))
-    return re.sub(r"[^a-z]", "", name.lower())
-
-
-_SPELLINGS = {_plain(name): column for column, name in enumerate(ARKIT_NAMES)}

@@ -40,7 +40,7 @@ class Job:
     speech: Path
     out: Path  # the .mp4; exports stand beside it under its stem
     style: str | None = None  # a name, or a mixture "a:0.7,b:0.3"; None: the bundle's first
-    head: str | None = None  # a name, or a GLB file; None: the first of ours, or of the bundle's templates
+    head: str | None = None  # a name, or a file; None: the first of ours, or of the bundle's templates
     baseline: bool = True  # FaceFormer beside the talker
     size: int = 512  # pixels, width and height of each picture
     seed: int = 0
@@ -133,6 +133,8 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
         deviations = {kind: made.deviation for kind, made in exported.items() if made.deviation}
         if deviations:
             report["deviations"] = deviations
+        if head.notes:
+            report["head_notes"] = head.notes
         if job.report is not None:
             (report_folder / job.report.name).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
@@ -170,8 +172,8 @@ def render_motion(
     size: int = 512,
     limit_seconds: float = LIMIT_SECONDS,
     progress: Progress | None = None,
-) -> None:
-    """A motion file (.npz, or ARKit .csv) and its speech to a video of one head."""
+) -> Head:
+    """A motion file (.npz, or ARKit .csv) and its speech to a video of one head, which is returned."""
     from .export import read_motion
     from .render import Track, render_video
 
@@ -188,6 +190,7 @@ def render_motion(
         with watch.stage("render") as tell:
             track = Track(played_by, animation, motion_path.stem)  # which holds its last frame
             render_video([track], speech, folder / out.name, fps=animation.fps, size=size, progress=tell)
+    return played_by
 
 
 def check_length(animation: Animation | VertexAnimation, seconds: float) -> None:

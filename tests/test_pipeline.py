@@ -61,7 +61,7 @@ def drawn(monkeypatch):
     modules = {
         "render": {"Track": track, "render_video": render_video},
         "export": {"export": export, "read_motion": load_animation},
-        "head": {"list_heads": lambda: ["ada", "ben"], "load_head": lambda name: SimpleNamespace(name=name)},
+        "head": {"list_heads": lambda: ["ada", "ben"], "load_head": lambda name: SimpleNamespace(name=name, notes=[])},
     }
     for name, members in modules.items():
         module = ModuleType(f"codetalker.{name}")
