@@ -14,7 +14,15 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from codetalker.errors import UserError
 from codetalker.head import load_head
 from codetalker.motion import ARKIT_NAMES, Animation
-from codetalker.render import RenderError, Track, check_gl, render_stills, render_video
+from codetalker.render import (
+    RenderError,
+    Track,
+    check_gl,
+    read_background,
+    render_frames,
+    render_stills,
+    render_video,
+)
 from codetalker.render import process as process_module
 from codetalker.render.captions import draw_captions
 from codetalker.render.figure import Surface, figure_of
@@ -262,3 +270,55 @@ def test_the_process_does_not_grow(head):
     for _ in range(4):
         draw(1)  # scenes come and go
     assert resident() - before < 5 * 1024
+
+
+def frames_of(head, motion_, **options) -> list[np.ndarray]:
+    return [picture.copy() for picture in render_frames([Track(head, motion_)], FPS, SIZE, **options)]
+
+
+def test_frames_with_alpha_lie_on_any_colour(head):
+    """Straight alpha: laid over a colour they are what is drawn in front of it."""
+    clear = frames_of(head, motion(2, 1))
+    assert len(clear) == 2 and clear[0].shape == (SIZE, SIZE, 4) and clear[0].dtype == np.uint8
+    alpha = clear[1][..., 3:] / 255.0
+    assert alpha[4, 4] == 0.0 and alpha[SIZE // 2, SIZE // 2] == 1.0
+    edge = (alpha > 0.0) & (alpha < 1.0)
+    assert edge.sum() > 50
+    for background, colour in (("#ffffff", (255, 255, 255)), ("#20c040", (32, 192, 64))):
+        drawn = frames_of(head, motion(2, 1), background=background)[1]
+        assert (drawn[..., 3] == 255).all() and (drawn[4, 4, :3] == colour).all()
+        laid = alpha * clear[1][..., :3] + (1.0 - alpha) * colour
+        assert np.abs(laid - drawn[..., :3])[1:-1].max() < 3.0
+
+
+def test_the_edges_of_frames_with_alpha_have_no_fringe(head):
+    """A pixel at the skin's outline is as bright as the skin beside it, and not darker by its share."""
+    picture = frames_of(head, motion(1))[0].astype(int)
+    row = picture[5 * SIZE // 8]
+    first = int(np.flatnonzero(row[:, 3] > 30)[0])
+    assert 30 < row[first, 3] < 255 and np.abs(row[first, :3] - row[first + 1, :3]).max() < 40
+
+
+def test_the_camera_drifts_when_asked_to(head):
+    still = frames_of(head, motion(40))
+    drifting = frames_of(head, motion(40), drift=True)
+    np.testing.assert_array_equal(still[0], still[39])
+    np.testing.assert_array_equal(still[0], drifting[0])
+    assert np.abs(still[39].astype(int) - drifting[39]).max() > 50
+    both = [pair.copy() for pair in render_frames([Track(head, motion(40))] * 2, FPS, SIZE, drift=True)][39]
+    np.testing.assert_array_equal(both[:, :SIZE], both[:, SIZE:])
+    np.testing.assert_array_equal(both[:, :SIZE], drifting[39])
+
+
+@pytest.mark.parametrize("background", ["red", "#12345", "#12345g", ""])
+def test_a_background_that_is_no_colour_is_told(background):
+    with pytest.raises(UserError, match="#rrggbb"):
+        read_background(background)
+
+
+def test_a_video_is_not_transparent(head, tmp_path):
+    with pytest.raises(UserError, match="PNG"):
+        render_video([Track(head, motion(1))], np.zeros(1_600), tmp_path / "a.mp4", FPS, SIZE, background="transparent")
+    speech = np.zeros(1_600, np.float32)
+    render_video([Track(head, motion(3))], speech, tmp_path / "a.mp4", FPS, SIZE, background="#2040c0")
+    assert np.abs(decode(tmp_path / "a.mp4", SIZE)[0][0, 4, 4].astype(int) - (0x20, 0x40, 0xC0)).max() < 4

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from .pictures import render_frames, render_stills
 from .process import RenderError, shared_process
-from .video import Track, render_stills, render_video
+from .surroundings import check_video_background, read_background
+from .tracks import Track
+from .video import render_video
 
-__all__ = ["RenderError", "Track", "check_gl", "render_stills", "render_video"]
+__all__ = [
+    "RenderError",
+    "Track",
+    "check_gl",
+    "check_video_background",
+    "read_background",
+    "render_frames",
+    "render_stills",
+    "render_video",
+]
 
 
 def check_gl() -> str:

@@ -32,6 +32,12 @@ class Canvas:
         GL.glDeleteFramebuffers(3, self._buffers)
         GL.glDeleteRenderbuffers(4, [*self._colours, self._depth])
 
+    def fill(self, colour: tuple[float, float, float, float]) -> None:
+        """Before anything is drawn."""
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._drawn)
+        GL.glClearColor(*colour)
+        GL.glClear(GL.GL_COLOR_BUFFER_BIT)
+
     def keep(self) -> None:
         """What has just been drawn is under all later frames: copying it costs a quarter of drawing it."""
         box = 0, 0, self.width, self.height

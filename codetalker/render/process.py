@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 from ..errors import UserError
 from .figure import Figure
 from .slots import Slots
+from .surroundings import Colour
 
 START_SECONDS = 60.0  # the slowest start seen with a cold disk is 8 s
 FRAME_SECONDS = 30.0  # a frame takes 0.02 s; beyond this the driver hangs
@@ -63,11 +65,20 @@ class RenderProcess:
             self._stderr.close()
             self._process = None
 
-    def frames(self, figures: list[Figure], size: int, motion: Iterable[list[np.ndarray]]) -> Iterator[np.ndarray]:
+    def frames(
+        self,
+        figures: list[Figure],
+        size: int,
+        motion: Iterable[list[np.ndarray]],
+        background: Colour | None = None,
+        yaws: Iterable[float] | None = None,
+    ) -> Iterator[np.ndarray]:
         """Draws the figures side by side, a picture for each item of `motion`, in order.
 
-        motion: (V, 3) float32 per figure, frame by frame
-        yields: (size, size * figures, 4) uint8 RGBA, the caller's to change until the next one
+        motion: (V, 3) float32 per figure, frame by frame; background: None is the glow
+        yaws: of the cameras, radians from where they are at rest, for each frame
+        yields: (size, size * figures, 4) uint8 RGBA, weighted by alpha where the background has one below 1; the
+        caller's to change until the next one
         Raises RenderError where the process dies or stops answering, UserError without EGL.
         """
         with self._lock:
@@ -77,17 +88,17 @@ class RenderProcess:
             try:
                 os.ftruncate(self._memory.fileno(), slots.bytes)
                 slots.attach(mmap.mmap(self._memory.fileno(), slots.bytes))
-                self._send(("show", figures, size, FRAMES_AT_ONCE))
+                self._send(("show", figures, size, FRAMES_AT_ONCE, background))
                 self._receive(START_SECONDS)
-                yield from self._stream(slots, motion)
+                yield from self._stream(slots, zip(motion, repeat(0.0) if yaws is None else yaws))
                 finished = True
             finally:
                 if not finished:
                     self.stop()  # what is still on its way belongs to no one
 
-    def _stream(self, slots: Slots, motion: Iterable[list[np.ndarray]]) -> Iterator[np.ndarray]:
+    def _stream(self, slots: Slots, motion: Iterable[tuple[list[np.ndarray], float]]) -> Iterator[np.ndarray]:
         free, under_way = deque(range(slots.slots)), deque()
-        for vertices in motion:
+        for vertices, yaw in motion:
             if len(free) == 1:  # the one whose picture the caller may still read
                 slot = self._drawn(under_way)
                 yield slots.picture(slot)
@@ -95,7 +106,7 @@ class RenderProcess:
             slot = free.popleft()
             for place, moved in zip(slots.vertices(slot), vertices):
                 place[:] = moved
-            self._send(("draw", slot))
+            self._send(("draw", slot, yaw))
             under_way.append(slot)
         while under_way:
             yield slots.picture(self._drawn(under_way))

@@ -7,7 +7,6 @@ nothing but the vertex buffers changes.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyrender
@@ -18,11 +17,11 @@ from pyrender.renderer import Renderer
 from pyrender.shader_program import ShaderProgramCache
 
 from .canvas import FINER, Box, Canvas
-from .figure import Batch, Camera, Figure, Surface
+from .figure import Batch, Figure, Surface
 from .normals import Normals
+from .surroundings import Colour
+from .tile import FIELD_OF_VIEW, Tile
 
-FIELD_OF_VIEW = np.radians(17.0)  # that of a portrait lens
-MARGIN = 2  # pixels around a figure that are drawn anew with it
 BACKDROP = 5.0  # its number among the surfaces, as in shaders/mesh.vert
 BACKDROP_CENTRE = (0.235, 0.275, 0.310)  # linear
 BACKDROP_EDGE = (0.036, 0.045, 0.058)
@@ -34,7 +33,7 @@ INSIDE_SURFACE = (Surface.MATTE, 0.35, 0.0, 0.0)  # as a row of Figure.surface
 class PortraitScene:
     """Figures side by side, each in a tile of `size` x `size` with a camera of its own."""
 
-    def __init__(self, figures: list[Figure], size: int) -> None:
+    def __init__(self, figures: list[Figure], size: int, background: Colour | None) -> None:
         self.width, self.height = size * len(figures), size
         self.bodies: list[_Body] = []
         self.tiles: dict[pyrender.Primitive, Tile] = {}
@@ -42,43 +41,14 @@ class PortraitScene:
         for scene in (self.scene, self.backdrop):
             scene.add(pyrender.PerspectiveCamera(FIELD_OF_VIEW))  # wanted by pyrender; each tile has its own
         for index, figure in enumerate(figures):
-            tile = Tile((index * size, 0, size, size), *_look(figure.camera))
+            tile = Tile((index * size, 0, size, size), figure.camera)
             body = _Body(figure, tile)
             self.bodies.append(body)
-            for scene, primitives in ((self.scene, body.primitives), (self.backdrop, [_backdrop()])):
+            glow = [] if background else [_backdrop()]
+            for scene, primitives in ((self.scene, body.primitives), (self.backdrop, glow)):
                 for primitive in primitives:
                     scene.add(pyrender.Mesh([primitive]))
                     self.tiles[primitive] = tile
-
-
-class Tile(NamedTuple):
-    """A part of the picture. viewport: x, y, width, height in pixels; to_clip: (4, 4), position: (3,) of its camera"""
-
-    viewport: tuple[int, int, int, int]
-    to_clip: np.ndarray
-    position: np.ndarray
-
-    @property
-    def box(self) -> Box:
-        x, y, width, height = self.viewport
-        return x, y, x + width, y + height
-
-    def covered(self, vertices: np.ndarray) -> Box:
-        """vertices: (V, 3) -> the pixels that a figure can cover, no more than the tile's"""
-        matrix = self.to_clip[[0, 1, 3]].astype(np.float32)
-        across, up, depth = matrix[:, :3] @ vertices.T + matrix[:, 3:]  # (V,) each
-        if not depth.min() > 0.0:  # behind the camera: it has no place in the picture
-            return self.box
-        x, y, width, height = self.viewport
-        across, down = 0.5 + 0.5 * across / depth, 0.5 - 0.5 * up / depth
-        left, right = (int(np.clip(edge, 0.0, 1.0) * width) for edge in (across.min(), across.max()))
-        top, bottom = (int(np.clip(edge, 0.0, 1.0) * height) for edge in (down.min(), down.max()))
-        return (
-            x + max(left - MARGIN, 0),
-            y + max(top - MARGIN, 0),
-            x + min(right + MARGIN + 1, width),
-            y + min(bottom + MARGIN + 1, height),
-        )
 
 
 class _Body:
@@ -98,7 +68,7 @@ class _Body:
                 normals[chosen],
                 tangents=np.tile(INSIDE_SURFACE, (len(chosen), 1)) if batch.inside else figure.surface[chosen],
                 texcoord_0=figure.texcoords[chosen] * (1, -1) + (0, 1) if textured else None,  # pyrender flips pictures
-                color_0=np.tile(INSIDE, (len(chosen), 1)) if batch.inside else figure.colours[chosen],
+                color_0=_colours(batch, figure),
                 indices=batch.faces,
                 material=_material(batch, figure.textures),
             )
@@ -112,8 +82,9 @@ class _Body:
             ]
             self.rows.append(np.hstack([column for column in columns if column is not None]).astype(np.float32))
 
-    def prepare(self, vertices: np.ndarray) -> None:
+    def prepare(self, vertices: np.ndarray, yaw: float) -> None:
         """Fills the rows of the buffers: the work of a frame that can be done while the last one is drawn."""
+        self.tile.turn(yaw)
         self.box = self.tile.covered(vertices)
         moved = np.hstack([vertices, self.normals(vertices)])
         for batch, rows in zip(self.batches, self.rows):
@@ -167,7 +138,7 @@ class PortraitRenderer(Renderer):
         if material.emissiveTexture is not None:
             self._bind_texture(material.emissiveTexture, "material.emissive_texture", program)
         _switch(GL.GL_BLEND, material.alphaMode == "BLEND")
-        GL.glBlendFunc(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA)
+        GL.glBlendFuncSeparate(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA, GL.GL_ONE, GL.GL_ONE_MINUS_SRC_ALPHA)
         _switch(GL.GL_CULL_FACE, not material.doubleSided)
         GL.glViewport(*(FINER * edge for edge in tile.viewport))
         primitive._bind()
@@ -189,20 +160,24 @@ class Stage:
     def describe(self) -> str:
         return f"{GL.glGetString(GL.GL_RENDERER).decode()}, OpenGL {GL.glGetString(GL.GL_VERSION).decode().split()[0]}"
 
-    def show(self, figures: list[Figure], size: int) -> None:
-        """From here on these figures are drawn, side by side, each `size` x `size` pixels."""
-        self._scene = PortraitScene(figures, size)
+    def show(self, figures: list[Figure], size: int, background: Colour | None) -> None:
+        """From here on these figures are drawn, side by side, each `size` x `size` pixels.
+
+        In front of a background that is transparent, colours are weighted by their alpha.
+        """
+        self._scene = PortraitScene(figures, size, background)
         self._offscreen.viewport_width, self._offscreen.viewport_height = self._scene.width, self._scene.height
         self._renderer.show_tiles(self._scene.tiles, self._scene.width, self._scene.height)
+        self._renderer.canvas.fill(background or (0.0, 0.0, 0.0, 1.0))
         self._offscreen.render(self._scene.backdrop)
         self._renderer.canvas.keep()
         self._covered = [body.box for body in self._scene.bodies]
         self._offscreen.render(self._scene.scene)  # puts the buffers into the context
 
-    def prepare(self, vertices: list[np.ndarray]) -> None:
-        """vertices: (V, 3) float32 of each figure"""
+    def prepare(self, vertices: list[np.ndarray], yaw: float) -> None:
+        """vertices: (V, 3) float32 of each figure; yaw: of all cameras, radians from where they are at rest"""
         for body, moved in zip(self._scene.bodies, vertices):
-            body.prepare(moved)
+            body.prepare(moved, yaw)
 
     def draw(self) -> None:
         """Draws what was prepared; returns before the picture is finished."""
@@ -226,21 +201,6 @@ def _around(one: Box, other: Box) -> Box:
     return (*np.minimum(one[:2], other[:2]).tolist(), *np.maximum(one[2:], other[2:]).tolist())
 
 
-def _look(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """-> matrix (4, 4) from the world to clip space, and the camera's position (3,)"""
-    scale = 1.0 / np.tan(0.5 * FIELD_OF_VIEW)
-    distance = 0.5 * camera.height * scale
-    sine, cosine = np.sin(camera.yaw), np.cos(camera.yaw)
-    position = camera.target + distance * np.array([sine, 0.0, cosine])
-    view = np.eye(4)
-    view[:3, :3] = [[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]]
-    view[:3, 3] = -view[:3, :3] @ position
-    near, far = distance - 2.0 * camera.height, distance + 2.0 * camera.height
-    depth = [0, 0, -(far + near) / (far - near), -2 * far * near / (far - near)]
-    projection = np.array([[scale, 0, 0, 0], [0, scale, 0, 0], depth, [0, 0, -1, 0]])
-    return projection @ view, position
-
-
 def _backdrop(steps: int = 24) -> pyrender.Primitive:
     """A glow behind the head that fades towards the edges, in clip coordinates."""
     axis = np.linspace(-1.0, 1.0, steps + 1)
@@ -260,11 +220,24 @@ def _backdrop(steps: int = 24) -> pyrender.Primitive:
     )
 
 
+def _colours(batch: Batch, figure: Figure) -> np.ndarray:
+    """(N, 4) linear; the alpha counts where it is meant to"""
+    if batch.inside:
+        return np.tile(INSIDE, (len(batch.vertices), 1))
+    colours = figure.colours[batch.vertices]
+    if not batch.blended:
+        colours[:, 3] = 1.0
+    return colours
+
+
 def _material(batch: Batch, textures: list[np.ndarray]) -> pyrender.Material:
     """Its kind chooses the branch of our shaders; the emissive texture, which both kinds have, is ours."""
     texture = None
     if batch.texture is not None:
-        texture = pyrender.Texture(source=textures[batch.texture], source_channels="RGBA")
+        texels = textures[batch.texture]
+        if not batch.blended:
+            texels = np.concatenate([texels[..., :3], np.full_like(texels[..., 3:], 255)], axis=2)
+        texture = pyrender.Texture(source=texels, source_channels="RGBA")
     kind = _GlossyMaterial if batch.glossy else pyrender.MetallicRoughnessMaterial
     return kind(
         alphaMode="BLEND" if batch.blended else "OPAQUE", doubleSided=batch.double_sided, emissiveTexture=texture

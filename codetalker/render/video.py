@@ -7,38 +7,20 @@ import fcntl
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from ..head import Head
-from ..motion import Animation, VertexAnimation
 from .captions import draw_captions
 from .figure import figure_of
 from .process import RenderError, shared_process
+from .surroundings import camera_yaws, check_video_background, read_background
+from .tracks import Track, motion
 
 SAMPLE_RATE = 16_000  # Hz, of the speech
-FRAMES_TOGETHER = 16  # deformed in one product
 PIPE_BYTES = 1 << 20  # of the pipe to ffmpeg, the most that Linux allows: a frame goes in few steps
-
-
-@dataclass(frozen=True)
-class Track:
-    """A head, how it moves, and what stands under it. A VertexAnimation's vertices must be those of the head."""
-
-    head: Head
-    animation: Animation | VertexAnimation
-    caption: str = ""
-
-    def vertices(self, start: int, stop: int) -> np.ndarray:
-        """(B, V, 3) float32; beyond the end the last frame is held"""
-        rows = np.minimum(np.arange(start, stop), len(self.animation) - 1)
-        if isinstance(self.animation, VertexAnimation):
-            return self.animation.vertices[rows]
-        return self.head.deform(self.animation.weights[rows], self.animation.head_rotation[rows])
 
 
 def render_video(
@@ -48,18 +30,23 @@ def render_video(
     fps: float,
     size: int = 512,
     progress: Callable[[float], None] | None = None,
+    background: str | None = None,
+    drift: bool = False,
 ) -> None:
     """One picture of `size` x `size` per track, side by side, H.264 with the speech as AAC.
 
     speech: (N,) float32 at 16 kHz; the video lasts as long as it, to half a frame. `progress` hears the fraction done
     and may raise to stop. `out` appears when it is finished, and replaces an older file in one step.
+    background: None for the glow, or '#rrggbb'; drift: the camera sways slowly.
     Raises RenderError where drawing or encoding fails, UserError where this machine can't draw.
     """
+    check_video_background(background)
     out = Path(out)
     frames = max(1, round(len(speech) / SAMPLE_RATE * fps))
     captions = draw_captions([track.caption for track in tracks], size) if any(t.caption for t in tracks) else None
     figures = [figure_of(track.head) for track in tracks]
-    pictures = shared_process().frames(figures, size, _motion(tracks, frames))
+    yaws = camera_yaws(fps, drift)
+    pictures = shared_process().frames(figures, size, motion(tracks, frames), read_background(background), yaws)
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out.parent) as folder:
         video, sound = Path(folder) / "video.mp4", Path(folder) / "speech.f32"
         sound.write_bytes(np.ascontiguousarray(speech, "<f4").tobytes())
@@ -78,25 +65,6 @@ def render_video(
         os.replace(video, out)
     if progress:
         progress(1.0)
-
-
-def render_stills(
-    head: Head, weights: np.ndarray, size: int = 512, yaw: float = 0.0, rotation: np.ndarray | None = None
-) -> np.ndarray:
-    """weights: (B, 52), yaw: of the camera, radians to the head's left, rotation: (B, 3) of the head
-    -> (B, size, size, 3) uint8
-    """
-    figure = figure_of(head)
-    figure = replace(figure, camera=replace(figure.camera, yaw=yaw))
-    vertices = head.deform(weights, rotation)
-    pictures = shared_process().frames([figure], size, ([one] for one in vertices))
-    return np.stack([picture[..., :3].copy() for picture in pictures])
-
-
-def _motion(tracks: list[Track], frames: int) -> Iterator[list[np.ndarray]]:
-    for start in range(0, frames, FRAMES_TOGETHER):
-        stop = min(start + FRAMES_TOGETHER, frames)
-        yield from map(list, zip(*(track.vertices(start, stop) for track in tracks)))
 
 
 class _Encoder:

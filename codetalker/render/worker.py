@@ -1,9 +1,9 @@
 """The renderer's process: owns the GL context, draws what it is told to.
 
 Started by `process.py` as `python -m codetalker.render.worker SOCKET MEMORY`, two inherited file descriptors.
-Messages in: ("show", figures, size, slots) and ("draw", slot); out: the renderer's name once it is ready, "shown" for
-a new scene, and each drawn slot in order. A slot of the shared memory holds the vertices that come in and the picture
-that goes out.
+Messages in: ("show", figures, size, slots, background) and ("draw", slot, yaw); out: the renderer's name once it
+is ready, "shown" for a new scene, and each drawn slot in order. A slot of the shared memory holds the vertices that
+come in and the picture that goes out.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def _serve(stage, connection: Connection, memory: int) -> None:
     while True:
         message = connection.recv()
         if message[0] == "show":
-            _, figures, size, count = message
-            stage.show(figures, size)
+            _, figures, size, count, background = message
+            stage.show(figures, size, background)
             slots = Slots([len(figure.vertices) for figure in figures], size, count)
             slots.attach(mmap.mmap(memory, slots.bytes))
             drawing = None
             connection.send("shown")
             continue
-        slot = message[1]
-        stage.prepare(slots.vertices(slot))  # while the last picture is still being drawn
+        _, slot, yaw = message
+        stage.prepare(slots.vertices(slot), yaw)  # while the last picture is still being drawn
         if drawing is not None:
             stage.read(slots.picture(drawing))
             connection.send(drawing)

@@ -1,0 +1,36 @@
+"""What is to be drawn: heads, and how they move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..head import Head
+from ..motion import Animation, VertexAnimation
+
+FRAMES_TOGETHER = 16  # deformed in one product
+
+
+@dataclass(frozen=True)
+class Track:
+    """A head, how it moves, and what stands under it. A VertexAnimation's vertices must be those of the head."""
+
+    head: Head
+    animation: Animation | VertexAnimation
+    caption: str = ""
+
+    def vertices(self, start: int, stop: int) -> np.ndarray:
+        """(B, V, 3) float32; beyond the end the last frame is held"""
+        rows = np.minimum(np.arange(start, stop), len(self.animation) - 1)
+        if isinstance(self.animation, VertexAnimation):
+            return self.animation.vertices[rows]
+        return self.head.deform(self.animation.weights[rows], self.animation.head_rotation[rows])
+
+
+def motion(tracks: list[Track], frames: int) -> Iterator[list[np.ndarray]]:
+    """(V, 3) float32 of each track, frame by frame"""
+    for start in range(0, frames, FRAMES_TOGETHER):
+        stop = min(start + FRAMES_TOGETHER, frames)
+        yield from map(list, zip(*(track.vertices(start, stop) for track in tracks)))
