@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codetalker.gestures import HEAD_MOST
 from codetalker.motion import ARKIT_NAMES
 from training.corpus.articulation import STYLES, articulate, without_gaps
 from training.corpus.capture import load_capture
 from training.corpus.coarticulation import GESTURES, RELEASE
 from training.corpus.mouth import CLOSES, PARTS
-from training.corpus.upper_face import HEAD_MOST
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 FPS = 30.0

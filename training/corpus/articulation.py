@@ -6,10 +6,10 @@ import numpy as np
 
 from codetalker.audio import SAMPLE_RATE
 from codetalker.motion import ARKIT_NAMES, MOTION_DIM
+from codetalker.prosody import PAUSE, measure
 
 from .coarticulation import Phone, articulatory_tracks, seal
 from .mouth import mouth
-from .prosody import measure
 from .styles import STYLES, Style
 from .upper_face import upper_face
 
@@ -38,7 +38,7 @@ def articulate(
     """
     frames = round(len(speech) / SAMPLE_RATE * fps)
     phones = without_gaps(phones, len(speech) / SAMPLE_RATE)
-    prosody = measure(speech, phones, frames, fps)
+    prosody = measure(speech, frames, fps, phrases(phones, frames, fps))
     weights = mouth(
         articulatory_tracks(phones, frames, fps, style.tempo), seal(phones, frames, fps), prosody.loudness, style, fps
     )
@@ -60,6 +60,22 @@ def articulate(
     motion[:, : len(ARKIT_NAMES)] = motion[:, : len(ARKIT_NAMES)].clip(0, 1)
     motion[:, len(ARKIT_NAMES) :] = rotation
     return motion
+
+
+def phrases(phones: list[Phone], frames: int, fps: float) -> list[tuple[int, int]]:
+    """First and end frame of the stretches between pauses."""
+    found: list[tuple[int, int]] = []
+    begin = None
+    for phone, start, end in phones:
+        if phone == "sil" and end - start >= PAUSE:
+            if begin is not None:
+                found.append((round(begin * fps), min(round(start * fps), frames)))
+            begin = None
+        elif begin is None and phone != "sil":
+            begin = start
+    if begin is not None:
+        found.append((round(begin * fps), frames))
+    return [(start, end) for start, end in found if end - start > 2]
 
 
 def without_gaps(phones: list[Phone], seconds: float) -> list[Phone]:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks, resample_poly
 
-from codetalker.audio import SAMPLE_RATE
+from .audio import SAMPLE_RATE
 
 PITCH_RATE = 4_000  # Hz: enough for the first harmonics
 PITCH_RANGE = (70.0, 400.0)  # Hz
@@ -16,6 +16,7 @@ PITCH_WINDOW = 0.04  # s
 VOICED = 0.5  # normalised autocorrelation above which a frame has a pitch
 DYNAMIC_RANGE = 35.0  # dB below the loud parts that count as sound
 PAUSE = 0.2  # s of silence that ends a phrase
+QUIET = 0.35  # loudness below which a frame is taken for silence where no phones are known
 QUESTION_RISE = 2.5  # semitones over a phrase's last 0.4 s
 
 
@@ -30,11 +31,11 @@ class Prosody:
     questions: np.ndarray  # (len(phrases),) bool: the pitch rises at the end
 
 
-def measure(speech: np.ndarray, phones: list[tuple[str, float, float]], frames: int, fps: float) -> Prosody:
-    """speech: (N,) float at 16 kHz; phones as in `articulate`; the frames are those of the motion."""
+def measure(speech: np.ndarray, frames: int, fps: float, phrases: list[tuple[int, int]] | None = None) -> Prosody:
+    """speech: (N,) float at 16 kHz; the frames are those of the motion; phrases: where known, else by loudness"""
     loudness = _loudness(speech, frames, fps)
     pitch = _pitch(speech, loudness, frames, fps)
-    phrases = _phrases(phones, frames, fps)
+    phrases = loud_phrases(loudness, fps) if phrases is None else phrases
     salience = gaussian_filter1d(loudness, 0.06 * fps) + 0.06 * gaussian_filter1d(pitch, 0.06 * fps)
     peaks, found = find_peaks(salience, distance=max(round(0.3 * fps), 1), prominence=0.12, height=0.45)
     accents = np.stack([peaks, np.clip(found["prominences"] / 0.6, 0.2, 1.0)], 1) if len(peaks) else np.zeros((0, 2))
@@ -79,16 +80,13 @@ def _pitch(speech: np.ndarray, loudness: np.ndarray, frames: int, fps: float) ->
     return gaussian_filter1d(carried, 0.05 * fps)
 
 
-def _phrases(phones: list[tuple[str, float, float]], frames: int, fps: float) -> list[tuple[int, int]]:
+def loud_phrases(loudness: np.ndarray, fps: float) -> list[tuple[int, int]]:
+    """loudness: (T,) -> first and end frame of the stretches that pauses of PAUSE or longer part"""
+    pause = max(round(PAUSE * fps), 1)
     phrases: list[tuple[int, int]] = []
-    begin = None
-    for phone, start, end in phones:
-        if phone == "sil" and end - start >= PAUSE:
-            if begin is not None:
-                phrases.append((round(begin * fps), min(round(start * fps), frames)))
-            begin = None
-        elif begin is None and phone != "sil":
-            begin = start
-    if begin is not None:
-        phrases.append((round(begin * fps), frames))
+    for frame in np.flatnonzero(loudness > QUIET).tolist():
+        if phrases and frame - phrases[-1][1] < pause:
+            phrases[-1] = (phrases[-1][0], frame + 1)
+        else:
+            phrases.append((frame, frame + 1))
     return [(start, end) for start, end in phrases if end - start > 2]
