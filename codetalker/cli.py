@@ -119,6 +119,8 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 def _add_picture_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--head", metavar="NAME|FILE", help="one of `heads`, or a .glb, .gltf or .vrm")
     command.add_argument("--size", type=int, default=512, metavar="PIXELS", help="of each picture (default: 512)")
+    command.add_argument("--background", metavar="#RRGGBB", help="a colour instead of the glow behind the head")
+    command.add_argument("--drift", action="store_true", help="let the camera sway slowly")
 
 
 def _add_weights(command: argparse.ArgumentParser) -> None:
@@ -155,6 +157,8 @@ def _animate(options: argparse.Namespace) -> int:
         head=options.head,
         baseline=options.baseline != "none",
         size=options.size,
+        background=options.background,
+        drift=options.drift,
         seed=options.seed,
         decoding=options.decoding,
         exports=options.export,
@@ -186,7 +190,15 @@ def _motion(options: argparse.Namespace) -> int:
 def _render(options: argparse.Namespace) -> int:
     with _Bars() as bars:
         head = pipeline.render_motion(
-            options.motion, options.speech, options.out, options.head, options.size, options.limit, progress=bars
+            options.motion,
+            options.speech,
+            options.out,
+            options.head,
+            options.size,
+            options.limit,
+            progress=bars,
+            background=options.background,
+            drift=options.drift,
         )
     _tell(head.name, head.notes)
     return 0

@@ -19,6 +19,7 @@ from .errors import UserError
 from .motion import Animation, VertexAnimation
 from .outputs import check_output, staging
 from .shelf import DEFAULT_WEIGHTS
+from .surroundings import check_video_background
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -43,6 +44,8 @@ class Job:
     head: str | None = None  # a name, or a file; None: the first of ours, or of the bundle's templates
     baseline: bool = True  # FaceFormer beside the talker
     size: int = 512  # pixels, width and height of each picture
+    background: str | None = None  # "#rrggbb"; None: a glow behind the head
+    drift: bool = False  # the camera sways slowly
     seed: int = 0
     decoding: str = "auto"  # of DECODINGS, for the published models: whole, in windows, or as the length asks for
     exports: tuple[str, ...] = ()  # of EXPORT_KINDS
@@ -54,6 +57,7 @@ class Job:
         if self.report is not None:
             check_output(self.report, ".json", (self.speech,))
         check_size(self.size)
+        check_video_background(self.background)
         unknown = [kind for kind in self.exports if kind not in EXPORT_KINDS]
         if unknown:
             raise UserError(f"can't export {', '.join(unknown)}: there is {', '.join(EXPORT_KINDS)}")
@@ -117,7 +121,8 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
         animation = tracks[0].animation
         with watch.stage("render") as tell:
             video = folder / job.out.name
-            render_video(tracks, speech, video, fps=bundle.fps, size=job.size, progress=tell)
+            look = {"size": job.size, "background": job.background, "drift": job.drift}
+            render_video(tracks, speech, video, fps=bundle.fps, progress=tell, **look)
             exported = {kind: export(kind, animation, head, video.with_suffix("")) for kind in job.exports}
         report = {
             "audio_seconds": round(len(speech) / SAMPLE_RATE, 3),
@@ -172,6 +177,8 @@ def render_motion(
     size: int = 512,
     limit_seconds: float = LIMIT_SECONDS,
     progress: Progress | None = None,
+    background: str | None = None,
+    drift: bool = False,
 ) -> Head:
     """A motion file (.npz, or ARKit .csv) and its speech to a video of one head, which is returned."""
     from .export import read_motion
@@ -179,6 +186,7 @@ def render_motion(
 
     check_output(out, ".mp4", (motion_path, speech_path))
     check_size(size)
+    check_video_background(background)
     watch = Stopwatch(progress)
     with staging(out.parent) as folder:
         with watch.stage("load"):
@@ -189,7 +197,8 @@ def render_motion(
         check_length(animation, len(speech) / SAMPLE_RATE)
         with watch.stage("render") as tell:
             track = Track(played_by, animation, motion_path.stem)  # which holds its last frame
-            render_video([track], speech, folder / out.name, fps=animation.fps, size=size, progress=tell)
+            look = {"size": size, "background": background, "drift": drift}
+            render_video([track], speech, folder / out.name, fps=animation.fps, progress=tell, **look)
     return played_by
 
 

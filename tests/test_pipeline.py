@@ -42,7 +42,7 @@ def drawn(monkeypatch):
     """What the renderer was given; it writes the captions as the video. `fails` makes it break off half-way."""
     seen = SimpleNamespace(tracks=None, fails=None)
 
-    def render_video(tracks, speech, out, fps, size=512, progress=None):
+    def render_video(tracks, speech, out, fps, size=512, progress=None, background=None, drift=False):
         seen.tracks = tracks
         out.write_text("half")
         progress(0.5)
@@ -164,3 +164,10 @@ def test_motion_and_its_video(drawn, speech, out):
     pipeline.render_motion(motion, speech, out, size=128)
     assert out.read_text() == "motion 128"
     assert names(out.parent) == ["motion.npz", out.name]
+
+
+def test_a_background_that_no_video_can_have_is_told(tmp_path, speech):
+    with pytest.raises(UserError, match="transparent"):
+        Job(speech, tmp_path / "out.mp4", background="transparent")
+    with pytest.raises(UserError, match="#rrggbb"):
+        Job(speech, tmp_path / "out.mp4", background="blue")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..surroundings import check_video_background, read_background
 from .pictures import render_frames, render_stills
 from .process import RenderError, shared_process
-from .surroundings import check_video_background, read_background
 from .tracks import Track
 from .video import render_video
 

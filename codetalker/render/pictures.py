@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..head import Head
+from ..surroundings import TRANSPARENT, camera_yaws, read_background
 from .figure import figure_of
 from .process import shared_process
-from .surroundings import TRANSPARENT, camera_yaws, read_background
 from .tracks import Track, motion
 
 

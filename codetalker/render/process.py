@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..surroundings import Colour
 from .figure import Figure
 from .slots import Slots
-from .surroundings import Colour
 
 START_SECONDS = 60.0  # the slowest start seen with a cold disk is 8 s
 FRAME_SECONDS = 30.0  # a frame takes 0.02 s; beyond this the driver hangs

@@ -16,10 +16,10 @@ from pyrender.material import SpecularGlossinessMaterial
 from pyrender.renderer import Renderer
 from pyrender.shader_program import ShaderProgramCache
 
+from ..surroundings import Colour
 from .canvas import FINER, Box, Canvas
 from .figure import Batch, Figure, Surface
 from .normals import Normals
-from .surroundings import Colour
 from .tile import FIELD_OF_VIEW, Tile
 
 BACKDROP = 5.0  # its number among the surfaces, as in shaders/mesh.vert

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..surroundings import camera_yaws, check_video_background, read_background
 from .captions import draw_captions
 from .figure import figure_of
 from .process import RenderError, shared_process
-from .surroundings import camera_yaws, check_video_background, read_background
 from .tracks import Track, motion
 
 SAMPLE_RATE = 16_000  # Hz, of the speech

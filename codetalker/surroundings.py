@@ -8,7 +8,7 @@ from itertools import count, repeat
 
 import numpy as np
 
-from ..errors import UserError
+from .errors import UserError
 
 Colour = tuple[float, float, float, float]  # sRGB and alpha, 0 to 1 each
 
