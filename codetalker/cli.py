@@ -30,7 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
         options = build_parser().parse_args(arguments)
         hush_libraries(offline=options.run is not _import)  # which alone may fetch, and only what it is given by name
         signal.signal(signal.SIGTERM, _terminated)  # as an exception, so that unfinished output is removed
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except UserError as error:
         return _complain(str(error))
     except OSError as error:
@@ -112,6 +117,14 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         default="auto",
         help="of published models: whole is exact; windows beyond 20 s is the default; fast chooses some other codes",
     )
+    command.add_argument(
+        "--add",
+        type=_additions,
+        default=(),
+        metavar="WHAT",
+        help="life that no model predicts, drawn by the seed, on all heads alike: any of blink,gaze,sway,breath; "
+        "auto for what all of them lack; none (default)",
+    )
     _add_weights(command)
     _add_limit(command)
 
@@ -139,6 +152,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _additions(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    return () if names == ("none",) else names
+
+
 def _limit(text: str) -> float:
     try:
         seconds = float(text)
@@ -162,6 +180,7 @@ def _animate(options: argparse.Namespace) -> int:
         seed=options.seed,
         decoding=options.decoding,
         exports=options.export,
+        additions=options.add,
         report=options.report,
         limit_seconds=options.limit,
     )
@@ -183,6 +202,7 @@ def _motion(options: argparse.Namespace) -> int:
             options.limit,
             progress=bars,
             decoding=options.decoding,
+            additions=options.add,
         )
     return 0
 

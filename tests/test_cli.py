@@ -138,3 +138,11 @@ def test_stopwatch_tells_each_stage():
         tell(0.5)
     assert told == [("talker", 0.0), ("talker", 0.5), ("talker", 1.0)]
     assert set(watch.report()) == {"load", "speech", "talker", "baseline", "render", "total"}
+
+
+def test_a_reader_that_leaves_early_is_no_error(weights):
+    command = [sys.executable, "-m", "codetalker", "styles", "--weights", str(weights)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait() == 0
+    process.stderr.close()
