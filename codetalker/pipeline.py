@@ -22,10 +22,13 @@ from .shelf import DEFAULT_WEIGHTS
 from .surroundings import check_video_background
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .bundle import Bundle
     from .head import Head
 
 EXPORT_KINDS = ("npz", "arkit", "glb")  # the keys of export.EXPORTERS; a test holds them equal
+ADDITION_KINDS = ("blink", "gaze", "sway", "breath")  # life.ADDITIONS; a test holds them equal
 DECODINGS = ("auto", "whole", "windows", "fast")  # windows.DECODINGS; a test holds them equal
 SIZES = (128, 1080)  # pixels, the smallest and the largest picture
 STAGES = ("load", "speech", "talker", "baseline", "render")  # in the order of work
@@ -49,6 +52,7 @@ class Job:
     seed: int = 0
     decoding: str = "auto"  # of DECODINGS, for the published models: whole, in windows, or as the length asks for
     exports: tuple[str, ...] = ()  # of EXPORT_KINDS
+    additions: tuple[str, ...] = ()  # of ADDITION_KINDS, on all heads alike; ("auto",): what all of them lack
     report: Path | None = None  # the .json
     limit_seconds: float = LIMIT_SECONDS
 
@@ -58,6 +62,7 @@ class Job:
             check_output(self.report, ".json", (self.speech,))
         check_size(self.size)
         check_video_background(self.background)
+        check_additions(self.additions)
         unknown = [kind for kind in self.exports if kind not in EXPORT_KINDS]
         if unknown:
             raise UserError(f"can't export {', '.join(unknown)}: there is {', '.join(EXPORT_KINDS)}")
@@ -109,16 +114,19 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             decoding = heard.told()
         template = head.vertices if bundle.space == "vertices" else None
         style = job.style or bundle.styles[0]
-        tracks = []
+        animations: list[Animation | VertexAnimation] = []
         for model in models:
             with watch.stage(model) as tell:
-                if tracks and not bundle.shares_features:
+                if animations and not bundle.shares_features:
                     heard = bundle.encode(speech, model=model, decoding=job.decoding)
                 animation = bundle.generate(
                     heard, style=job.style, model=model, seed=job.seed, progress=tell, template=template
                 )
-            tracks.append(Track(head, animation, CAPTIONS[model] if tracks else f"{CAPTIONS[model]} · {style}"))
-        animation = tracks[0].animation
+                animations.append(animation)
+        animations, added = enliven(animations, speech, job.additions, job.seed)
+        captions = [f"{CAPTIONS[models[0]]} · {style}", *(CAPTIONS[model] for model in models[1:])]
+        tracks = [Track(head, animation, caption) for animation, caption in zip(animations, captions)]
+        animation = animations[0]
         with watch.stage("render") as tell:
             video = folder / job.out.name
             look = {"size": job.size, "background": job.background, "drift": job.drift}
@@ -132,12 +140,15 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             "head": head.name,
             "weights": bundle.name,
             "decoding": decoding,
+            "additions": list(added),
             "device": str(bundle.device),
             "seconds": watch.report(),
         }
         deviations = {kind: made.deviation for kind, made in exported.items() if made.deviation}
         if deviations:
             report["deviations"] = deviations
+        if job.additions and bundle.space == "vertices":
+            report["additions_note"] = "nothing was added: moving vertices have no shapes for it"
         if head.notes:
             report["head_notes"] = head.notes
         if job.report is not None:
@@ -155,18 +166,23 @@ def write_motion(
     limit_seconds: float = LIMIT_SECONDS,
     progress: Progress | None = None,
     decoding: str = "auto",
-) -> None:
-    """Speech to a motion file (.npz), without rendering."""
+    additions: tuple[str, ...] = (),
+) -> tuple[str, ...]:
+    """Speech to a motion file (.npz), without rendering; returns what was added to it of `additions`."""
     check_output(out, ".npz", (speech_path,))
+    check_additions(additions)
     watch = Stopwatch(progress)
     with staging(out.parent) as folder:
         with watch.stage("load"):
             bundle = open_bundle(weights)
         with watch.stage("speech"):
-            heard = bundle.encode(load_speech(speech_path, limit_seconds), model=model, decoding=decoding)
+            speech = load_speech(speech_path, limit_seconds)
+            heard = bundle.encode(speech, model=model, decoding=decoding)
         with watch.stage(model) as tell:
             animation = bundle.generate(heard, style=style, model=model, seed=seed, progress=tell)
+            (animation,), added = enliven([animation], speech, additions, seed)
         animation.save(folder / out.name)
+    return added
 
 
 def render_motion(
@@ -200,6 +216,24 @@ def render_motion(
             look = {"size": size, "background": background, "drift": drift}
             render_video([track], speech, folder / out.name, fps=animation.fps, progress=tell, **look)
     return played_by
+
+
+def enliven(
+    animations: list[Animation | VertexAnimation], speech: np.ndarray, wanted: tuple[str, ...], seed: int
+) -> tuple[list[Animation | VertexAnimation], tuple[str, ...]]:
+    """The same additions to all animations, for a fair comparison; and which they are."""
+    if not wanted:
+        return animations, ()
+    from .life import add_life, choose
+
+    added = choose(wanted, animations)
+    return [add_life(one, speech, added, seed) if added else one for one in animations], added
+
+
+def check_additions(names: tuple[str, ...]) -> None:
+    unknown = [name for name in names if name not in ADDITION_KINDS]
+    if unknown and names != ("auto",):
+        raise UserError(f"can't add {', '.join(unknown)}: there is {', '.join(ADDITION_KINDS)}, or auto or none alone")
 
 
 def check_length(animation: Animation | VertexAnimation, seconds: float) -> None:

@@ -84,6 +84,8 @@ def test_mistakes_in_the_arguments(capsys, tmp_path, speech):
     assert "doesn't exist" in complains(capsys, "animate", speech, "-o", tmp_path / "none" / "out.mp4")
     assert "npz, arkit, glb" in complains(capsys, "animate", speech, "-o", out, "--export", "npz,fbx")
     assert "faceformer" in complains(capsys, "animate", speech, "-o", out, "--baseline", "voca")
+    assert "blink, gaze, sway, breath" in complains(capsys, "animate", speech, "-o", out, "--add", "blink,auto")
+    assert "wink" in complains(capsys, "motion", speech, "-o", tmp_path / "out.npz", "--add", "wink")
     assert "seconds" in complains(capsys, "animate", speech, "-o", out, "--limit", "nan")
     assert "must end in .npz" in complains(capsys, "motion", speech, "-o", tmp_path / "out.csv")
     assert "bundle.json" in complains(capsys, "styles", "--weights", tmp_path)

@@ -19,7 +19,18 @@ ROOT = Path(__file__).parent.parent
 RECORDING = ROOT.parent / "shared" / "speech" / "jfk.flac"  # a real voice; our own example where it is not there
 EXAMPLE = ROOT / "assets" / "speech" / "introduction.flac"
 SIZE = 256  # pixels; a quarter of the default's work
-REPORT_KEYS = {"audio_seconds", "frames", "fps", "style", "head", "weights", "decoding", "device", "seconds"}
+REPORT_KEYS = {
+    "audio_seconds",
+    "frames",
+    "fps",
+    "style",
+    "head",
+    "weights",
+    "decoding",
+    "additions",
+    "device",
+    "seconds",
+}
 STAGE_KEYS = {"load", "speech", "talker", "baseline", "render", "total"}
 
 pytestmark = pytest.mark.slow

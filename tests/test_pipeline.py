@@ -10,7 +10,7 @@ import soundfile
 
 from codetalker import casting, pipeline
 from codetalker.errors import UserError
-from codetalker.motion import Animation, load_animation
+from codetalker.motion import Animation, VertexAnimation, load_animation
 from codetalker.pipeline import Job
 
 SAMPLES = 24_000  # 1.5 s
@@ -95,7 +95,7 @@ def test_everything_at_once(drawn, speech, out, tmp_path):
     assert names(out.parent) == ["my.take.csv", "my.take.glb", "my.take.mp4", "my.take.npz"]
     assert out.read_text() == "CodeTalker · calm | FaceFormer 128"
     assert json.loads((tmp_path / "report.json").read_text()) == report
-    keys = ["audio_seconds", "frames", "fps", "style", "head", "weights", "decoding", "device", "seconds"]
+    keys = ["audio_seconds", "frames", "fps", "style", "head", "weights", "decoding", "additions", "device", "seconds"]
     assert list(report) == keys
     assert list(report["seconds"]) == ["load", "speech", "talker", "baseline", "render", "total"]
     assert (report["audio_seconds"], report["frames"], report["head"]) == (1.5, 45, "ada")
@@ -171,3 +171,39 @@ def test_a_background_that_no_video_can_have_is_told(tmp_path, speech):
         Job(speech, tmp_path / "out.mp4", background="transparent")
     with pytest.raises(UserError, match="#rrggbb"):
         Job(speech, tmp_path / "out.mp4", background="blue")
+
+
+def test_additions_are_the_same_on_both_heads(drawn, speech, out):
+    class StillBundle(StandInBundle):
+        def generate(self, *args, **options):
+            animation = super().generate(*args, **options)
+            return Animation(0.0 * animation.weights, animation.head_rotation, self.fps)
+
+    report = pipeline.animate(Job(speech, out, additions=("sway", "breath")), StillBundle())
+    talker, baseline = (track.animation for track in drawn.tracks)
+    assert report["additions"] == ["sway", "breath"] and talker.head_rotation.std(0).max() > 1e-3
+    np.testing.assert_array_equal(talker.head_rotation, baseline.head_rotation)
+    assert pipeline.animate(Job(speech, out), StillBundle())["additions"] == []
+    assert not drawn.tracks[0].animation.head_rotation.any()
+    automatic = pipeline.animate(Job(speech, out, additions=("auto",)), StillBundle())
+    assert automatic["additions"] == ["blink", "gaze", "sway", "breath"]
+    with pytest.raises(UserError, match="can't add wink"):
+        Job(speech, out, additions=("wink",))
+
+
+def test_auto_adds_what_every_head_lacks(drawn, speech, out):
+    class Uneven(StandInBundle):
+        def generate(self, heard, model="talker", **options):
+            animation = super().generate(heard, model=model, **options)
+            if model == "talker":  # which turns its head by itself
+                animation.head_rotation[:, 1] = np.linspace(-0.1, 0.1, len(animation))
+            return animation
+
+    report = pipeline.animate(Job(speech, out, additions=("auto",)), Uneven())
+    assert report["additions"] == ["blink", "gaze"]
+
+
+def test_moving_vertices_get_no_additions(drawn, speech, out):
+    moving = VertexAnimation(np.zeros((45, 4, 3), np.float32), np.zeros((4, 3), np.float32), 30.0)
+    animations, added = pipeline.enliven([moving], np.zeros(24_000, np.float32), ("blink",), 0)
+    assert animations == [moving] and added == ()
