@@ -44,6 +44,18 @@ def test_predictions(bundles, name):
             assert np.abs(made - golden[f"style{style}"]).max() < TOLERANCE
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("name", SETS)
+def test_predictions_on_a_gpu(name, tmp_path):
+    golden = np.load(GOLDEN / name / "golden.npz")
+    import_golden(name, tmp_path)
+    bundle = codetalker.load(tmp_path, device="cuda")
+    for style in range(3):
+        made = bundle.predict(golden["audio"], golden["template"], style)
+        assert np.abs(made - golden[f"style{style}"]).max() < 1e-4
+
+
 @pytest.mark.parametrize("name", SETS[:2])
 def test_mixed_styles(bundles, name):
     golden = np.load(GOLDEN / name / "golden.npz")
