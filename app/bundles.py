@@ -12,6 +12,8 @@ from codetalker.casting import head_names
 from codetalker.errors import UserError
 from codetalker.shelf import DEFAULT_WEIGHTS, Entry
 
+EXPORTS = ("npz", "arkit", "glb")  # of pipeline.EXPORT_KINDS, what the page hands out beside the video
+
 
 class Shelf:
     """What there is to choose, the first by default; one bundle is kept loaded."""
@@ -55,7 +57,7 @@ class Shelf:
     def exports(self, name: str | None) -> tuple[str, ...]:
         """The kinds of files that can be had: a bare template has no ARKit weights."""
         arkit = self.entry(name).space == "arkit"
-        return tuple(kind for kind in pipeline.EXPORT_KINDS if arkit or kind != "arkit")
+        return tuple(kind for kind in EXPORTS if arkit or kind != "arkit")
 
 
 def whose(entry: Entry) -> str:

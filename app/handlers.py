@@ -6,7 +6,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ STAGES = {
     "baseline": ("FaceFormer is moving", 0.10),
     "render": ("Drawing the heads", 0.60),
 }
+# What each addition is called on the page.
+ADDITIONS = {"blink": "blinks", "gaze": "glances", "sway": "head sway", "breath": "breathing"}
 STEP_SECONDS = 0.2  # a page that is told more often only flickers
 
 
@@ -83,11 +85,13 @@ class Studio:
         style: str | None,
         head: str | None,
         weights: str | None = None,
+        additions: Sequence[str] = (),
         seed: int = 0,
     ) -> Iterator[Step | Result]:
         """Yields steps while the video is made, then the result.
 
-        key: the visitor's; style, head: of the bundle `weights`, None for the first of each.
+        key: the visitor's; style, head: of the bundle `weights`, None for the first of each; additions: of
+        pipeline.ADDITION_KINDS, on both heads.
         Raises UserError for a mistake, Stopped after `stop`; neither leaves files behind. Closing the iterator stops
         the job.
         """
@@ -115,7 +119,9 @@ class Studio:
         def work() -> None:
             try:
                 with self._one_at_a_time:
-                    steps.put(self._make(session, Path(speech), style, head, chosen.name, seed, progress))
+                    steps.put(
+                        self._make(session, Path(speech), style, head, chosen.name, tuple(additions), seed, progress)
+                    )
             except BaseException as error:  # handed to the visitor's thread, which raises it
                 # Who left took their folder along: what fails because of that is no error.
                 steps.put(Stopped() if stop.is_set() else error)
@@ -141,6 +147,7 @@ class Studio:
         style: str | None,
         head: str | None,
         weights: str,
+        additions: tuple[str, ...],
         seed: int,
         progress: pipeline.Progress,
     ) -> Result:
@@ -155,6 +162,7 @@ class Studio:
             size=self.settings.picture_size,
             seed=seed,
             exports=self.shelf.exports(weights),
+            additions=additions,
             limit_seconds=self.settings.limit_seconds,
         )
         try:
@@ -200,5 +208,12 @@ def in_words(report: dict) -> str:
     notes = "".join(f"  \nOf the head: {note}." for note in report.get("head_notes", []))
     return (
         f"{made}, in the style *{report['style']}*, on the head *{report['head']}*.  \n"
-        f"Made in **{seconds['total']:.1f} s** on {device}: {spent}.{notes}"
+        f"Made in **{seconds['total']:.1f} s** on {device}: {spent}.{_added(report)}{notes}"
     )
+
+
+def _added(report: dict) -> str:
+    if "additions_note" in report:
+        return f"  \nOf additions: {report['additions_note']}."
+    names = [ADDITIONS[name] for name in report.get("additions", ())]
+    return f"  \nAdded to both heads alike, not predicted by either: {', '.join(names)}." if names else ""

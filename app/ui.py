@@ -12,7 +12,7 @@ import gradio as gr
 from codetalker.errors import UserError
 from codetalker.shelf import ROOT
 
-from .handlers import Result, Step, Stopped, Studio
+from .handlers import ADDITIONS, Result, Step, Stopped, Studio
 
 STYLESHEET = Path(__file__).parent / "page.css"
 EXAMPLES = ROOT / "assets" / "speech"
@@ -49,6 +49,12 @@ def build(studio: Studio) -> gr.Blocks:
                 with gr.Row():
                     style = gr.Dropdown(styles, value=styles[0][1], label="Style", scale=3, min_width=220)
                     head = gr.Dropdown(heads, value=next(iter(heads), None), label="Head", scale=2, min_width=110)
+                additions = gr.CheckboxGroup(
+                    [(words, name) for name, words in ADDITIONS.items()],
+                    value=[],
+                    label="Add to both heads (drawn by chance, not predicted by the models)",
+                    elem_id="additions",
+                )
                 with gr.Row():
                     start = gr.Button("Make it talk", variant="primary", scale=3, min_width=160, elem_id="start")
                     cancel = gr.Button("Cancel", interactive=False, scale=1, min_width=90, elem_id="cancel")
@@ -70,18 +76,24 @@ def build(studio: Studio) -> gr.Blocks:
                     ]
 
         def choose(weights: str) -> list:
-            """Another bundle: its styles and its heads."""
+            """Another bundle: its styles, its heads, and additions where it moves shapes."""
             styles, heads = shelf.styles(weights), shelf.heads(weights)
-            return [gr.Dropdown(styles, value=styles[0][1]), gr.Dropdown(heads, value=next(iter(heads), None))]
+            return [
+                gr.Dropdown(styles, value=styles[0][1]),
+                gr.Dropdown(heads, value=next(iter(heads), None)),
+                gr.CheckboxGroup(value=[], visible=shelf.entry(weights).space == "arkit"),
+            ]
 
-        def generate(speech: str | None, style: str, head: str, weights: str, request: gr.Request) -> Iterator[list]:
+        def generate(
+            speech: str | None, style: str, head: str, weights: str, additions: list[str], request: gr.Request
+        ) -> Iterator[list]:
             """Speech to the side-by-side video: the video, the report in words, and the files."""
             if speech and EXAMPLES not in Path(speech).parents:
                 studio.sessions.open(request.session_hash).uploads.add(Path(speech))
             nothing_new = [gr.skip()] * (2 + len(downloads))
             message = ""
             try:
-                for step in studio.generate(request.session_hash, speech, style, head, weights):
+                for step in studio.generate(request.session_hash, speech, style, head, weights, additions):
                     if isinstance(step, Step):
                         yield [progress_bar(step), *working(True), *nothing_new]
                     else:
@@ -105,12 +117,12 @@ def build(studio: Studio) -> gr.Blocks:
         def leave(request: gr.Request) -> None:
             studio.sessions.close(request.session_hash)
 
-        weights.change(choose, weights, [style, head], api_name="choose", show_progress="hidden")
+        weights.change(choose, weights, [style, head, additions], api_name="choose", show_progress="hidden")
         buttons = [start, cancel]
         waiting = start.click(lambda: working(True), None, buttons, queue=False, api_visibility="private")
         job = waiting.then(
             generate,
-            [speech, style, head, weights],
+            [speech, style, head, weights, additions],
             [status, *buttons, video, words, *downloads],
             api_name="animate",
             show_progress="minimal",  # tells the place in the queue

@@ -15,7 +15,7 @@ from app.handlers import Result, Step, Stopped, Studio
 from app.sessions import Sessions
 from app.settings import Settings
 from codetalker.errors import UserError
-from codetalker.pipeline import STAGES
+from codetalker.pipeline import ADDITION_KINDS, STAGES
 from codetalker.shelf import DEFAULT_WEIGHTS, find_entries
 
 REPORT = {
@@ -25,6 +25,7 @@ REPORT = {
     "style": "calm",
     "head": "ada",
     "weights": "open",
+    "additions": [],
     "device": "cpu",
     "seconds": {"load": 0.0, "speech": 0.1, "talker": 0.2, "baseline": 0.0, "render": 0.4, "total": 0.75},
 }
@@ -147,6 +148,21 @@ def test_names_that_are_not_on_the_list(make_studio, speech, tmp_path):
     for head in ("ada", "/etc/passwd", "S1.glb"):
         with pytest.raises(UserError, match="there is S1, S2"):
             list(studio.generate("visitor", speech, None, head, "voca"))
+
+
+def test_additions_reach_the_job_and_are_told(make_studio, speech):
+    asked = []
+
+    def animate(job, bundle, progress=None):
+        asked.append(job.additions)
+        return quick_animate(job, bundle, progress) | {"additions": list(job.additions)}
+
+    studio = make_studio(animate)
+    plain = list(studio.generate("visitor", speech, "calm", "ada"))[-1]
+    alive = list(studio.generate("visitor", speech, "calm", "ada", additions=["blink", "sway"]))[-1]
+    assert asked == [(), ("blink", "sway")] and "Added" not in plain.words
+    assert "Added to both heads alike, not predicted by either: blinks, head sway" in alive.words
+    assert tuple(handlers.ADDITIONS) == ADDITION_KINDS
 
 
 def test_second_result_leaves_the_first(make_studio, speech):
@@ -276,7 +292,8 @@ def test_page_answers_and_makes_a_video(page, speech):
     assert "1.0 s of speech" in words and len(downloads) == 4
     with pytest.raises(Exception, match="Record or choose"):
         client.predict(None, "calm", "ada", "weights", api_name="/animate")
-    style, head = client.predict("voca", api_name="/choose")
+    style, head, additions = client.predict("voca", api_name="/choose")
+    assert not additions["visible"]  # a bare template has no shapes for them
     assert [value for _, value in style["choices"]] == ["S1"] and head["value"] == "S1"
     _, _, words, video, glb, csv, _ = client.predict(handle_file(speech), "S1", "S2", "voca", api_name="/animate")
     assert "the authors' weights, imported" in words and not csv["visible"] and glb["visible"]
