@@ -1,129 +1,103 @@
-"""Where things are on this head: control points, solids and strokes, in millimetres; only the left half, x >= 0.
-
-x runs to the head's left, y up, z forward. The midline, the outlines and the landmarks are rounded measurements of an
-average adult head (ICT-FaceKit light, MIT; see proportions.json); the rest was placed by eye.
-"""
+"""Where one person has what average.py lists: the control data from which the head is then built."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
-TABLE = json.loads((Path(__file__).parent / "proportions.json").read_text())
-LANDMARKS = np.array(TABLE["landmarks"])  # (68, 3), iBUG 300-W order
+from . import average
+from .person import Person, Table
 
-CENTRE = np.array([0.0, 5.0, 15.0])  # the head is star-shaped around it
-EYE_CENTRE = np.array([31.0, 35.0, 82.0])
-EYE_RADIUS = 12.9
-LID_THICKNESS = 1.7
-NECK_BLEND = 14.0
-NECK_AXIS = ([-165.0, -150.0, -110.0, -80.0, -20.0], [-34.0, -30.0, -14.0, -6.0, -4.0])  # heights, z
-SMOOTHNESS = 2e-5  # from the smoothing numbers below to those of a unit sphere
-
-# y, z from the brow over the crown to the nape, then chin and throat. The nose is left out: it has solids of its own.
-MIDLINE = [
-    (38, 106), (46, 107), (54, 108), (62, 107.5), (70, 105.5), (78, 103.5), (86, 100.5), (94, 97), (101, 93), (107, 89),
-    (114, 83), (119, 77), (124, 71), (129, 64), (133, 57), (136, 49), (139, 42), (141, 34), (143, 26), (144, 18),
-    (145, 10), (145, 2), (145, -7), (144, -15), (143, -23), (141, -31), (138, -38), (134, -45), (129, -52), (124, -59),
-    (118, -64), (112, -69), (105, -74), (98, -78), (90, -81), (83, -83), (75, -85), (67, -86), (58, -87), (50, -87),
-    (42, -86), (34, -85), (26, -83), (18, -80), (11, -77), (3, -74), (-4, -70), (-11, -66), (-18, -62),
-    (-14, 114.5), (-19, 116), (-25, 117.5), (-30, 116.5), (-38, 115.5), (-43, 115.5), (-48, 112), (-55, 110),
-    (-63, 110.5), (-71, 108), (-76, 103), (-79.5, 95), (-82, 86), (-83, 77), (-84, 69),
-]  # fmt: skip
-
-# Outlines at a height: y -> (x, z), ears taken out.
-OUTLINES = {
-    -60: [(50, 41), (49, 57), (45, 72), (37, 86), (26, 98), (13, 107)],
-    -40: [(62, 22), (63, 35), (62, 50), (58, 66), (50, 79), (41, 92), (28, 101), (16, 111)],
-    -15: [(15, -62), (29, -57), (42, -47), (52, -36), (60, -22), (64, -7), (67, 8), (69, 25), (68, 41), (66, 56),
-          (61, 71), (53, 84), (42, 95), (28, 102)],
-    10: [(23, 100), (38, 95), (52, 88), (62, 76), (68, 62), (72, 47), (73, 31), (73, 16), (71, 2), (70, -10),
-         (69, -22), (63, -37), (55, -50), (44, -61), (31, -70), (16, -75)],
-    30: [(50, 84), (56, 78), (65, 65), (71, 50), (74, 34), (76, 19), (76, 4), (76, -8), (74, -24), (69, -39),
-         (61, -53), (51, -65), (38, -74), (23, -80), (8, -83)],
-    55: [(10, -86), (25, -83), (40, -77), (52, -67), (63, -56), (71, -42), (76, -28), (79, -12), (79, 4), (77, 19),
-         (74, 35), (70, 50), (64, 64), (58, 79), (49, 92), (36, 100), (21, 106), (6, 107.5)],
-    90: [(18, -79), (33, -74), (47, -66), (58, -55), (66, -41), (72, -27), (75, -11), (75, 5), (73, 21), (69, 36),
-         (64, 51), (57, 65), (47, 78), (36, 89), (21, 96), (6, 98)],
-    120: [(25, 68), (37, 57), (46, 44), (53, 29), (57, 14), (58, -2), (57, -18), (51, -34), (42, -46), (29, -56),
-          (13, -61), (11, 75)],
-}  # fmt: skip
-
-# Placed by eye: under the nose, around the eyes, cheeks, the jaw's underside, and inside the neck.
-OWN = [
-    (0, 28, 104), (0, 16, 105), (0, 4, 106), (0, -6, 109), (8, 20, 101), (10, 4, 104), (14, 26, 97), (16, -8, 106),
-    (12, 38, 101), (20, 44, 98), (31, 48, 97), (42, 46, 92), (50, 38, 84), (20, 24, 95), (31, 21, 94), (42, 24, 90),
-    (31, 35, 88), (20, 34, 91), (42, 35, 85), (31, 8, 98), (45, 8, 93), (22, -8, 104), (34, -12, 100),
-    (20, -18, 109), (12, -18, 113.5), (30, -26, 103), (30, -36, 102), (26, -48, 103), (14, -52, 108), (10, -72, 106),
-    (14, -76, 100), (24, -73, 91), (9, -80, 93), (18, -80, 80), (21, -80, 65), (28, -80, 50), (37, -78, 37),
-    (42, -62, 12), (63, -24, 14), (65, -8, 4),
-    (0, -80, 45), (0, -72, 10), (0, -55, -30), (0, -35, -48), (44, -52, 0), (35, -35, -30),
-    (54, -30, -5), (50, -22, -28),
-]  # fmt: skip
-
-SLIM = {-60: 0.92, -40: 0.93, -15: 0.945, 10: 0.98}  # of the measured width: a slimmer jaw than the average
-
-NECK_OUTLINES = {
-    -165: [(0, 36), (30, 30), (60, 16), (90, 6), (122, -8), (128, -30), (118, -55), (92, -76), (60, -88), (30, -94),
-           (0, -95)],
-    -150: [(0, 34), (16, 35), (32, 31), (47, 24), (62, 17), (77, 10), (92, 3), (108, -5), (112, -30), (100, -52),
-           (80, -68), (55, -80), (30, -88), (0, -90)],
-    -130: [(0, 39), (20, 37), (40, 29), (60, 12), (76, -6), (82, -26), (76, -46), (58, -66), (30, -78), (0, -81)],
-    -110: [(0, 48), (12, 45), (26, 37), (40, 28), (50, 15), (56, 0), (60, -16), (60, -34), (53, -52), (42, -62),
-           (27, -68), (11, -71), (0, -72)],
-    -95: [(0, 54), (12, 50), (26, 41), (40, 28), (49, 14), (54, -2), (56, -18), (54, -34), (45, -49), (30, -59),
-          (14, -63), (0, -65)],
-    -80: [(0, 54), (14, 50), (28, 40), (40, 29), (49, 14), (54, -2), (53, -20), (46, -35), (36, -47), (22, -55),
-          (6, -59), (0, -59)],
-    -60: [(0, 46), (14, 42), (28, 34), (40, 24), (48, 12), (51, -2), (50, -20), (42, -34), (32, -46), (18, -54),
-          (0, -57)],
-    -40: [(0, 38), (14, 35), (28, 28), (38, 18), (44, 6), (47, -6), (46, -24), (40, -38), (28, -49), (14, -55),
-          (0, -57)],
-    -20: [(0, 30), (25, 20), (40, 0), (42, -20), (36, -38), (22, -50), (0, -57)],
-}  # fmt: skip
-
-NECK_SLIM = {-130: 0.95, -110: 0.90, -95: 0.90, -80: 0.93, -60: 0.96}
-
-# (kind, numbers ..., width of the blend with the parts before)
-NOSE = [
-    ("cone", (0, 37, 98.5), (0, 6, 117.5), 7.0, 10.0, 1.0),
-    ("cone", (0, 26, 96), (0, 0, 106), 9.0, 14.0, 8.0),
-    ("ellipsoid", (2.6, 1.5, 119.5), (8.6, 8.6, 9.6), 4.0),
-    ("ellipsoid", (11.2, -3.2, 110.0), (6.0, 7.2, 9.5), 3.5),
-    ("cone", (0, -6.2, 122.0), (0, -11.0, 114.0), 3.0, 3.6, 3.0),
-]
-
-# (polyline, outward millimetres, sigma): folds and ridges
-STROKES = [
-    ([(2.6, -13, 116.5), (3.4, -22, 118.5)], 0.9, 2.0),  # the philtrum's ridge
-    ([(0, -13, 116), (0, -21, 118)], -0.7, 1.8),
-    ([(17.5, 1, 108), (19.5, -5, 107), (18, -11, 107)], -1.6, 2.6),  # where the wing meets the cheek
-    ([(20, -8, 107), (27, -20, 105), (31, -31, 101)], -1.0, 5.0),  # nasolabial fold
-    ([(17, 38, 94), (22, 44, 97), (31, 46.5, 97.5), (41, 44, 94), (48, 37, 87)], -1.5, 2.6),  # lid crease
-    ([(14, 54, 104), (28, 56, 103), (42, 54, 96), (52, 49, 86)], 1.8, 7.0),  # brow
-    ([(42, 12, 93), (55, 14, 84), (66, 18, 66)], 2.5, 12.0),  # cheekbone
-    ([(0, -50, 111), (14, -50, 107)], -1.4, 5.0),  # under the lower lip
-    ([(13, 30, 93), (12, 24, 95)], -1.5, 6.0),  # beside the bridge
-    ([(20, -70, 96), (42, -60, 72), (58, -42, 48), (66, -22, 22)], 1.4, 8.0),  # jaw
-    ([(60, -20, -8), (42, -70, 22), (16, -122, 42)], 2.0, 8.0),  # sternomastoid
-    ([(7.2, -8.6, 119), (6.2, -7.0, 114)], -3.2, 2.6),  # nostril
-]
+MIRROR = np.array([-1.0, 1.0, 1.0])
+IN_FIELD = [i for i in range(68) if i not in {0, 10, 11, 12, 13, 16, *range(27, 48), *range(60, 68)}]
 
 
-def head_points() -> tuple[np.ndarray, np.ndarray]:
-    """(N, 3) points on the head without nose and neck, and (N,) how loosely each one binds."""
-    rows = [((0, y, z), 4.0) for y, z in MIDLINE]
-    rows += [((x * SLIM.get(y, 1.0), y, z), 25.0) for y, outline in OUTLINES.items() for x, z in outline]
-    rows += [(tuple(point), 40.0) for point in OWN]
-    skip = {10, 11, 12, 13} | set(range(27, 36)) | set(range(36, 48)) | set(range(60, 68)) | {0, 16}
-    rows += [(tuple(p), 12.0) for i, p in enumerate(LANDMARKS) if i not in skip and p[0] >= 0]
-    points, smoothing = zip(*rows, strict=True)
-    return np.array(points, float), np.array(smoothing)
+class Anatomy:
+    """Control points, solids and strokes of a person, mm, on the left half as in average.py."""
+
+    def __init__(self, person: Person) -> None:
+        build = person.build
+        self.person = person
+        self._tables = [curve(t) for t in (build.heights, build.widths, build.fronts, build.backs)]
+        self.landmarks = self.place(average.LANDMARKS)
+        self.eye_centre = self.place(average.EYE_CENTRE)[0]
+        self.eye_radius = average.EYE_RADIUS * person.eyes.scale
+        self.lid = person.eyes.lid
+        self.nose = [self._solid(*solid, person.nose.get(name, 1.0)) for name, solid in average.NOSE.items()]
+        strokes = [(line, depth * person.folds.get(name, 1.0), s) for name, (line, depth, s) in average.STROKES.items()]
+        self.strokes = [(self.place(line), depth, sigma) for line, depth, sigma in [*strokes, *person.wrinkles]]
+        self.nose_centre, self.face_centre = self.place([(0.0, 5.0, 115.0), (0.0, 0.0, 105.0)])
+        self.mouth = self.place([(0.0, -34.0, 113.0)])[0]
+        self.mouth_scale = self.place([average.LANDMARKS[54]])[0, 0] / average.LANDMARKS[54, 0]
+
+    def place(self, points: np.ndarray | list) -> np.ndarray:
+        """(N, 3) of the average head, either side -> (N, 3) of this person's."""
+        build = self.person.build
+        p = np.atleast_2d(np.array(points, float))
+        side = np.where(p[:, 0] < 0, -1.0, 1.0)
+        p[:, 0] = np.abs(p[:, 0])
+        moved = p.copy()
+        for bump in build.bumps:
+            offset = p - np.asarray(bump.centre)
+            reach = ((offset / np.asarray(bump.radius)) ** 2).sum(1)
+            step = np.exp(-(reach**1.5))[:, None] * (offset * (np.asarray(bump.scale) - 1.0) + np.asarray(bump.shift))
+            step[:, 0] *= np.tanh(p[:, 0] / 6.0)  # the middle stays in the middle
+            moved += step
+        heights, widths, fronts, backs = (table(moved[:, 1]) for table in self._tables)
+        moved[:, 0] *= (widths if build.widths else 1.0) * side
+        ahead, behind = smoothstep((moved[:, 2] - 10.0) / 80.0), smoothstep((20.0 - moved[:, 2]) / 70.0)
+        moved[:, 2] += fronts * ahead - backs * behind
+        moved[:, 1] += heights
+        return moved
+
+    def unplace(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) of this person -> (N, 3) where the average head has them; the inverse of `place`, to 0.1 mm or so."""
+        p = np.array(points, float)
+        for _ in range(12):
+            p += 0.9 * (points - self.place(p))
+        return p
+
+    def head_points(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3) points on the head without nose and neck, and (N,) how loosely each one binds."""
+        rows = [((0, y, z), 4.0) for y, z in average.MIDLINE]
+        rows += [
+            ((x * average.SLIM.get(y, 1.0), y, z), 25.0) for y, outline in average.OUTLINES.items() for x, z in outline
+        ]
+        rows += [(tuple(point), 40.0) for point in average.OWN]
+        rows += [(tuple(average.LANDMARKS[i]), 12.0) for i in IN_FIELD if average.LANDMARKS[i, 0] >= 0]
+        points, looseness = zip(*rows, strict=True)
+        return self.place(points), np.array(looseness)
+
+    def neck_points(self) -> tuple[np.ndarray, np.ndarray]:
+        """As head_points, of the neck and the shoulders."""
+        build, rows = self.person.build, []
+        for y, outline in average.NECK_OUTLINES.items():
+            share = float(smoothstep((-112.0 - y) / 30.0))
+            factor = build.neck + (build.shoulders - build.neck) * share
+            rows += [(x * average.NECK_SLIM.get(y, 1.0) * factor, y, z) for x, z in outline]
+        return np.array(rows, float), np.ones(len(rows))
+
+    def _solid(self, kind: str, *numbers: object) -> tuple:
+        *places, blend, factor = numbers
+        if kind == "cone":
+            a, b, ra, rb = places
+            a, b = self.place([a, b])
+            return kind, a, b, ra * factor, rb * factor, blend
+        centre, radii = places
+        return kind, self.place(centre)[0], np.asarray(radii) * factor, blend
 
 
-def neck_points() -> tuple[np.ndarray, np.ndarray]:
-    """As head_points, of the neck and the shoulders."""
-    rows = [(x * NECK_SLIM.get(y, 1.0), y, z) for y, outline in NECK_OUTLINES.items() for x, z in outline]
-    return np.array(rows, float), np.ones(len(rows))
+def curve(table: Table) -> Callable[[np.ndarray], np.ndarray]:
+    """A smooth function through the table, constant beyond its ends; zero where the table is empty."""
+    if not table:
+        return lambda at: np.zeros_like(at)
+    x, y = np.array(sorted(table)).T
+    through = PchipInterpolator(x, y)
+    return lambda at: through(np.clip(at, x[0], x[-1]))
+
+
+def smoothstep(x: np.ndarray | float) -> np.ndarray:
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import anatomy
+from . import average
 
 NECK_SPAN = 1.9  # of the chart's log radius, from the jaw to the last ring
 BOTTOM = -150.0  # mm, the height of the last ring
@@ -22,7 +22,7 @@ def _turn(azimuth: np.ndarray) -> np.ndarray:
 
 def to_chart(points: np.ndarray) -> np.ndarray:
     """(N, 3) on the head, above the neck -> (N, 2): chart coordinates, x to the head's left, y forward."""
-    d = points - anatomy.CENTRE
+    d = points - average.CENTRE
     azimuth = np.arctan2(d[:, 0], d[:, 2])
     polar = np.arctan2(np.hypot(d[:, 0], d[:, 2]), d[:, 1])
     radius = np.tan(np.minimum(polar, _turn(azimuth)) / 2)
@@ -45,8 +45,8 @@ def rays(chart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     origin = np.column_stack(
         [
             np.zeros(len(chart)),
-            anatomy.CENTRE[1] + (BOTTOM - anatomy.CENTRE[1]) * slide,
-            anatomy.CENTRE[2] + (-30.0 - anatomy.CENTRE[2]) * slide,
+            average.CENTRE[1] + (BOTTOM - average.CENTRE[1]) * slide,
+            average.CENTRE[2] + (-30.0 - average.CENTRE[2]) * slide,
         ]
     )
     return origin, direction

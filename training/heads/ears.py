@@ -1,62 +1,73 @@
-"""An ear as a disc with relief: helix, antihelix, the bowl of the concha, tragus and lobe."""
+"""An ear as a disc with relief: helix, antihelix with its two legs, the bowl of the concha, tragus and lobe."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .field import MIRROR
-from .parts import Material, Part, grid_faces
+from .anatomy import MIRROR, Anatomy
+from .field import polyline_distance
+from .parts import Material, Part, grid_faces, turned
+from .person import Complexion
 
-CENTRE = np.array([79.0, 17.0, -3.0])  # mm
-FORWARD = np.array([-0.42, 0.04, 0.905])  # the ear's back edge stands off the head
-UP = np.array([0.10, 0.975, -0.20])  # it leans back
-OUT = np.array([0.90, -0.06, 0.43])
-HEIGHT, WIDTH = 31.0, 17.5  # mm, halves
-ROWS = np.array([0.0, 0.16, 0.32, 0.45, 0.56, 0.66, 0.76, 0.85, 0.93, 1.0, 1.04, 1.02, 0.93, 0.78])
-COLUMNS = 24
+CENTRE = np.array([78.5, 18.0, -4.0])  # mm
+UP = np.array([0.16, 0.965, -0.20])  # it leans back
+OUT = np.array([0.90, -0.10, 0.42])
+HEIGHT, WIDTH = 29.0, 16.5  # mm, halves
+ROWS = np.array([0.0, 0.14, 0.27, 0.38, 0.48, 0.57, 0.66, 0.74, 0.82, 0.90, 0.96, 1.0, 1.02, 0.98, 0.90, 0.76])
+BEHIND = (0, 0.0), (1, 1.6), (2, 3.8), (3, 6.0), (4, 10.0)  # rows past the rim turn to the back, mm
+RIM = 11
+COLUMNS = 28
+# polyline in the ear's plane (forward, up) in mm, millimetres outward, sigma
+RELIEF = [
+    ([(9, 10), (6, 20), (-2, 25.5), (-10, 22), (-14.5, 11), (-14, -2), (-10.5, -12)], 2.6, 2.3),  # helix
+    ([(8, 2), (2.5, 0.5), (-2, 3)], 1.6, 2.4),  # its root
+    ([(3, 14), (-4, 18), (-9, 14), (-10, 4), (-8, -6)], -2.8, 2.2),  # the groove inside it
+    ([(2, 12), (-3.5, 9), (-6.4, 0), (-4.5, -8), (0, -12)], 2.6, 2.4),  # antihelix
+    ([(-3.5, 9), (-6, 15)], 1.6, 2.2),
+    ([(1, 4), (-2, -2), (1, -6)], -6.0, 4.4),  # concha
+    ([(8.5, -1), (7, -6)], 3.6, 2.4),  # tragus
+    ([(1, -11), (-2.5, -10)], 1.6, 2.0),  # antitragus
+    ([(4.6, -9.5), (3.4, -7.5)], -2.0, 1.8),  # the notch between them
+    ([(0, -19), (3, -21)], 1.4, 5.0),  # lobe
+]
 
 
-def ear(side: int, material: Material, colour: np.ndarray) -> Part:
-    """side: 1 the head's left, -1 its right; colour: (3,) sRGB of the skin around."""
-    angle = 2 * np.pi * np.arange(COLUMNS) / COLUMNS  # 0 to the front, a quarter up
-    rho, theta = np.meshgrid(ROWS, angle, indexing="ij")
+def ear(anatomy: Anatomy, side: int, material: Material) -> Part:
+    """side: 1 the head's left, -1 its right."""
+    shape, look = anatomy.person.ears, anatomy.person.complexion
+    rho, theta = np.meshgrid(ROWS, 2 * np.pi * np.arange(COLUMNS) / COLUMNS, indexing="ij")  # 0 to the front
     c, s = np.cos(theta), np.sin(theta)
     # An egg with its blunt end up and back, drawn in towards the lobe.
-    wide = WIDTH * (1 + 0.10 * s - 0.26 * np.maximum(-s, 0) ** 2) * np.where(c > 0, 0.88, 1.0)
-    high = HEIGHT * (1 - 0.05 * c)
+    wide = WIDTH * (1 + 0.08 * s - 0.36 * np.maximum(-s, 0) ** 1.6) * np.where(c > 0, 0.80, 1.0)
+    high = HEIGHT * (1 - 0.05 * c) * np.where(s < 0, 0.80 + 0.14 * shape.lobe, 1.0)
     u, v = rho * wide * c, rho * high * s
-    u = u + 2.5 * np.maximum(-s, 0) * rho  # the lobe hangs forward
-    h = _relief(rho, theta)
-    points = CENTRE + u[..., None] * FORWARD + v[..., None] * UP + h[..., None] * OUT
-    vertices = points.reshape(-1, 3)
-    shade = np.clip((h + 5.0) / 8.0, 0.0, 1.0)[..., None]
-    red = np.array([0.80, 0.52, 0.46])
-    tint = colour + (red - colour) * (0.35 + 0.25 * (1 - shade))
-    colours = (tint * (0.80 + 0.20 * shade)).reshape(-1, 3)
+    u = u + 3.6 * np.maximum(-s, 0) ** 1.5 * rho  # the lobe hangs forward
+    flat = np.column_stack([u.ravel(), v.ravel(), 0 * u.ravel()])
+    h = np.zeros(u.size)
+    for line, out, sigma in RELIEF:
+        line = np.column_stack([np.array(line, float), np.zeros(len(line))])
+        h += out * np.exp(-((polyline_distance(flat, line) / sigma) ** 2))
+    h = h.reshape(u.shape)
+    h -= 3.4 * np.clip(c, 0.0, 1.0) ** 2 * np.clip((rho - 0.62) / 0.38, 0.0, 1.0) * (s < 0.75)  # sinks into the cheek
+    h -= 0.010 * u**2 * (u < 0)  # cupped
+    relief = h.copy()
+    past = np.interp(np.arange(len(ROWS)) - RIM, *np.array(BEHIND, float).T)
+    h = h - past[:, None]
+    flare = np.array([-0.40 * shape.flare, 0.04, 0.915])
+    points = u[..., None] * flare + v[..., None] * UP + h[..., None] * OUT
+    points = turned(points.reshape(-1, 3) * shape.scale, np.zeros(3), -shape.tilt, "x")
+    vertices = points + anatomy.place(CENTRE)[0]
+    colours = _colours(look, relief, past).reshape(-1, 3)
     faces = grid_faces(len(ROWS), COLUMNS, closed=True)
     if side < 0:
         return Part("ear", material, vertices * MIRROR, faces, colours)
     return Part("ear", material, vertices, faces[:, ::-1], colours)
 
 
-def _relief(rho: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    """Millimetres out of the ear's plane."""
-    s, c = np.sin(theta), np.cos(theta)
-
-    def ridge(value: np.ndarray, at: float, width: float) -> np.ndarray:
-        return np.exp(-(((value - at) / width) ** 2))
-
-    def toward(angle: float, sharp: float) -> np.ndarray:
-        return np.exp(sharp * (np.cos(theta - angle) - 1.0))
-
-    upper = np.clip(0.5 + 0.9 * s + 0.45 * -c, 0.0, 1.0)  # where the helix runs: over the top and down the back
-    h = 3.4 * ridge(rho, 0.95, 0.10) * upper
-    h -= 2.6 * ridge(rho, 0.76, 0.10) * upper  # the groove inside it
-    h += 2.8 * ridge(rho, 0.52, 0.12) * np.clip(0.35 - 0.95 * c + 0.1 * s, 0.0, 1.0)  # antihelix
-    h -= 6.5 * np.exp(-((rho / 0.38) ** 2))  # concha
-    h -= 3.0 * ridge(rho, 0.42, 0.2) * toward(-0.5, 3.0)
-    h += 4.6 * ridge(rho, 0.62, 0.16) * toward(-0.25, 9.0)  # tragus
-    h += 1.2 * ridge(rho, 0.75, 0.25) * toward(-np.pi / 2, 4.0)  # lobe
-    h -= 3.0 * np.clip(c, 0.0, 1.0) * np.clip((rho - 0.7) / 0.3, 0.0, 1.0)  # the front sinks into the head
-    behind = np.arange(len(ROWS))[:, None] - 9  # rows past the rim turn to the back
-    return h - np.select([behind == 1, behind == 2, behind == 3, behind >= 4], [1.2, 3.6, 6.5, 11.0], 0.0)
+def _colours(look: Complexion, relief: np.ndarray, past: np.ndarray) -> np.ndarray:
+    """Redder than the face, darker in the bowl and behind."""
+    depth = np.clip((relief + 5.0) / 8.0, 0.0, 1.0)[..., None]
+    base, red, dark = (np.array(c) for c in (look.base, look.blush, look.shade))
+    colour = base + (red - base) * np.minimum(0.9, (0.30 + 0.30 * (1 - depth)) * look.flush)
+    colour = colour + (dark * 0.72 - colour) * 0.55 * (1 - depth) ** 1.5
+    return colour * (1.0 - 0.02 * past[:, None, None])

@@ -12,9 +12,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
-from . import anatomy
-
-MIRROR = np.array([-1.0, 1.0, 1.0])
+from . import average
+from .anatomy import MIRROR, Anatomy
 
 
 def smooth_min(a: np.ndarray, b: np.ndarray, k: float) -> np.ndarray:
@@ -49,6 +48,7 @@ def polyline_distance(p: np.ndarray, points: np.ndarray) -> np.ndarray:
 class Field:
     """head: radius over the unit sphere of directions; neck: radius over (sin, cos, height)."""
 
+    anatomy: Anatomy
     head: RBFInterpolator
     neck: RBFInterpolator
 
@@ -56,15 +56,15 @@ class Field:
         """p: (N, 3) -> (N,), an approximate signed distance; both halves of the head are mirror images."""
         p = np.array(p, float)
         p[:, 0] = np.abs(p[:, 0])
-        offset = p - anatomy.CENTRE
+        offset = p - average.CENTRE
         distance = np.linalg.norm(offset, axis=1)
         head = distance - self.head(offset / np.maximum(distance, 1e-9)[:, None])
-        f = smooth_min(head, self._neck(p), anatomy.NECK_BLEND)
+        f = smooth_min(head, self._neck(p), average.NECK_BLEND)
         f = smooth_min(f, self._nose(p), 4.0)
-        lid = np.linalg.norm(p - anatomy.EYE_CENTRE, axis=1) - (anatomy.EYE_RADIUS + anatomy.LID_THICKNESS)
-        f = smooth_min(f, lid, 3.0)
-        for points, outward, sigma in anatomy.STROKES:
-            f = f - outward * np.exp(-((polyline_distance(p, np.asarray(points, float)) / sigma) ** 2))
+        eye = self.anatomy
+        f = smooth_min(f, np.linalg.norm(p - eye.eye_centre, axis=1) - (eye.eye_radius + eye.lid), 3.0)
+        for points, outward, sigma in self.anatomy.strokes:
+            f = f - outward * np.exp(-((polyline_distance(p, points) / sigma) ** 2))
         return f
 
     def _neck(self, p: np.ndarray) -> np.ndarray:
@@ -72,13 +72,12 @@ class Field:
         tube = along[:, 3] - self.neck(along[:, :3])
         return np.maximum(tube, p[:, 1] + 15.0)  # its top lies inside the head
 
-    @staticmethod
-    def _nose(p: np.ndarray) -> np.ndarray:
+    def _nose(self, p: np.ndarray) -> np.ndarray:
         f = np.full(len(p), np.inf)
-        near = np.linalg.norm(p - np.array([0.0, 5.0, 115.0]), axis=1) < 60.0
+        near = np.linalg.norm(p - self.anatomy.nose_centre, axis=1) < 60.0
         q = p[near]
         nose = np.full(len(q), 1e3)
-        for kind, *numbers, k in anatomy.NOSE:
+        for kind, *numbers, k in self.anatomy.nose:
             part = round_cone(q, *numbers) if kind == "cone" else ellipsoid(q, *numbers)
             nose = smooth_min(nose, part, k)
         f[near] = nose
@@ -125,25 +124,25 @@ class Field:
 def neck_coordinates(p: np.ndarray) -> np.ndarray:
     """p: (N, 3) -> (N, 4): 45 sin a, 45 cos a, height (clamped), distance from the neck's axis."""
     height = np.clip(p[:, 1], -165.0, -20.0)
-    x, z = p[:, 0], p[:, 2] - np.interp(height, *anatomy.NECK_AXIS)
+    x, z = p[:, 0], p[:, 2] - np.interp(height, *average.NECK_AXIS)
     distance = np.hypot(x, z)
     inv = 45.0 / np.maximum(distance, 1e-9)
     return np.column_stack([x * inv, z * inv, height, distance])
 
 
-def build_field() -> Field:
-    """The field of the head that anatomy.py describes."""
+def build_field(anatomy: Anatomy) -> Field:
+    """The field of one person's head."""
     points, smoothing = anatomy.head_points()
     points, smoothing = _mirrored(points, smoothing)
-    offset = points - anatomy.CENTRE
+    offset = points - average.CENTRE
     radius = np.linalg.norm(offset, axis=1)
     head = RBFInterpolator(
-        offset / radius[:, None], radius, kernel="thin_plate_spline", smoothing=smoothing * anatomy.SMOOTHNESS
+        offset / radius[:, None], radius, kernel="thin_plate_spline", smoothing=smoothing * average.SMOOTHNESS
     )
     points, smoothing = _mirrored(*anatomy.neck_points())
     along = neck_coordinates(points)
     neck = RBFInterpolator(along[:, :3], along[:, 3], kernel="thin_plate_spline", smoothing=smoothing * 20.0)
-    return Field(head, neck)
+    return Field(anatomy, head, neck)
 
 
 def _mirrored(points: np.ndarray, smoothing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,89 +1,90 @@
-"""Short hair combed from the crown: locks that run along rays from the whorl to the hairline."""
+"""Hair: a cap of it over the scalp that thins out at the hairline, and locks that are combed over it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from . import anatomy
+from . import average
+from .anatomy import smoothstep
 from .field import Field
-from .parts import Material, Part, grid_faces
+from .locks import locks
+from .parts import Material, Part, grid_faces, vertex_normals
+from .person import Hair
+from .scalp import hairline
 
-HAIR = Material("hair", 0.55, double_sided=True)
-BROWN = np.array([0.250, 0.165, 0.105])
-WHORL = np.array([6.0, 138.0, -38.0])  # mm
-COLUMNS = 112
-ROWS = np.array([0.0, 0.08, 0.19, 0.31, 0.44, 0.57, 0.69, 0.80, 0.89, 0.95, 0.985, 1.0])
-LOCKS = 31
-
-# The outline seen from the side: z, and the lowest y of the hair there: nape, behind the ear, over it, the sideburn,
-# the temple, the forehead.
-OUTLINE_Z = [-120.0, -62.0, -46.0, -30.0, -22.0, -15.0, 10.0, 15.0, 19.0, 24.0, 28.0, 40.0, 54.0, 68.0, 80.0, 110.0]
-OUTLINE_Y = [-36.0, -36.0, -30.0, -8.0, 22.0, 44.0, 53.0, 44.0, 24.0, 26.0, 50.0, 74.0, 88.0, 94.0, 97.0, 108.0]
+CURL = 11.0  # mm across, of tight curls: what the mesh can show
+CAP = Material("hair", 0.55, double_sided=True, blended=True)
 
 
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) unit normals, weighted by the faces' areas."""
-    a, b, c = (vertices[faces[:, i]] for i in range(3))
-    normal = np.cross(b - a, c - a)
-    total = np.zeros_like(vertices)
-    for i in range(3):
-        np.add.at(total, faces[:, i], normal)
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)
+def hair(field: Field) -> list[Part]:
+    style = field.anatomy.person.hair
+    parts = [cap_of_hair(field, style)] if style.opacity > 0 else []
+    return parts + locks(field, style)
 
 
-def hairline(v: np.ndarray) -> np.ndarray:
-    """(V,) millimetres above the hair's outline, negative on bare skin; v: (V, 3)."""
-    return v[:, 1] - np.interp(v[:, 2], OUTLINE_Z, OUTLINE_Y)
-
-
-def hair(field: Field, seed: int = 11) -> Part:
-    """One closed sheet over the scalp whose relief makes the locks."""
-    rng = np.random.default_rng(seed)
-    whorl = WHORL - anatomy.CENTRE
+def cap_of_hair(field: Field, style: Hair) -> Part:
+    """One sheet from the crown to the hairline."""
+    rng = np.random.default_rng(field.anatomy.person.seed)
+    columns = style.columns
+    whorl = np.array([0.0, 138.0, -30.0]) - average.CENTRE
     whorl /= np.linalg.norm(whorl)
     ahead = np.array([0.0, 0.0, 1.0]) - whorl[2] * whorl
     ahead /= np.linalg.norm(ahead)
     left = np.cross(whorl, -ahead)
-    around = 2 * np.pi * np.arange(COLUMNS) / COLUMNS  # 0 to the front, a quarter to the head's left
-    around -= 0.55 * np.sin(around)  # closer together at the fringe, which is furthest from the whorl
+    around = 2 * np.pi * np.arange(columns) / columns  # 0 to the front, a quarter to the head's left
+    around -= 0.45 * np.sin(around)  # closer together at the forehead, which is furthest from the whorl
 
-    def scalp(share: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-        away = np.cos(azimuth)[:, None] * ahead + np.sin(azimuth)[:, None] * left
+    def scalp(share: np.ndarray) -> np.ndarray:
+        away = np.cos(around)[:, None] * ahead + np.sin(around)[:, None] * left
         direction = np.cos(share)[:, None] * whorl + np.sin(share)[:, None] * away
-        return field.cast(np.tile(anatomy.CENTRE, (len(azimuth), 1)), direction)
+        return field.cast(np.tile(average.CENTRE, (columns, 1)), direction)
 
-    steps = np.linspace(0.6, 2.3, 52)
-    inside = np.array([hairline(scalp(np.full(COLUMNS, s), around)) for s in steps])
-    reach = steps[np.argmax(inside < 0, axis=0)]
-    reach = 0.5 * reach + 0.25 * (np.roll(reach, 1) + np.roll(reach, -1))
-    reach = 0.5 * reach + 0.25 * (np.roll(reach, 1) + np.roll(reach, -1))
+    start, end, grows = _extent(columns, lambda s: hairline(style, field.anatomy.unplace(scalp(s))))
+    start = np.where(start > 0, start - style.fade / 250.0, 0.0)
+    end = end + style.fade / 250.0 + rng.normal(0.0, 0.007, columns) * min(style.fade / 6.0, 1.0)
 
-    lock = LOCKS * around / (2 * np.pi) + 0.9 * np.sin(3 * around + 0.7) + 0.5 * np.sin(7 * around)
-    phase = lock - np.floor(lock)
-    number = np.floor(lock).astype(int) % LOCKS
-    height = rng.uniform(0.6, 1.6, LOCKS)[number]
-    length = rng.uniform(-0.018, 0.018, LOCKS)[number]
-    tone = rng.uniform(-0.12, 0.14, LOCKS)[number]
-    crest = np.sin(np.pi * phase) ** 0.8  # across a lock, 0 at its edges
-    fine = np.sin(2 * np.pi * 3.0 * lock + 1.0)
-
+    waves = rng.normal(0.0, 1.0, (14, 3))
+    waves *= 2 * np.pi / CURL / np.linalg.norm(waves, axis=1, keepdims=True)
+    phases = rng.uniform(0.0, 2 * np.pi, 14)
     front = np.clip(np.cos(around), 0.0, 1.0) ** 1.5
-    sides = np.abs(np.sin(around))
+    rows = 1.0 - (1.0 - np.linspace(0.0, 1.0, style.rows)) ** 1.25  # closer together at the hairline
     points, colours = [], []
-    for s in ROWS:
-        end = reach * (1 + (length + 0.020 * (crest - 0.5)) * s**3)
-        sweep = 0.42 * s * s * front  # the fringe is combed to one side
-        at = scalp(np.maximum(end * s, 0.004), around + sweep)
-        body = 9.5 + 8.0 * front * s - 5.5 * sides * s
-        tip = np.sqrt(np.clip((1.0 - s) / 0.22, 0.0, 1.0))
-        relief = height * (2.6 * crest - 1.2) * min(1.0, 3.0 * s) + 0.25 * fine * min(1.0, 4 * s)
-        lift = 0.4 + (body + relief) * (0.10 + 0.90 * tip) * (s < 1.0)
-        away = at - anatomy.CENTRE
-        points.append(at + away / np.linalg.norm(away, axis=1, keepdims=True) * lift[:, None])
-        light = 1.0 + tone + 0.20 * (crest - 0.6) * min(1.0, 3 * s) + 0.07 * fine - 0.15 * (1 - tip)
-        colours.append(BROWN * light[:, None])
+    for s in rows:
+        share = start + (end - start) * s
+        at = scalp(np.maximum(share, 0.004))
+        bare = np.where(start > 0, share - start, np.inf)
+        inside = 100.0 * np.minimum(end - share, bare)  # mm from the hair's edge
+        tip = smoothstep(inside / (style.fade + 10.0)) ** 0.6
+        grain = np.sin(at @ waves.T + phases).sum(1) / 2.0 * min(1.0, 6.0 * s)
+        aside = smoothstep((share - 0.7) / 0.6) * (1.0 - front)
+        lift = style.volume * (1.0 + (style.sides - 1.0) * aside) + style.front * front * s + style.grain * grain
+        away = field.normals(at) if s > 0.05 or style.crown else np.tile(whorl, (columns, 1))
+        points.append(at + away * np.maximum(0.5 + lift * tip, 0.35)[:, None])
+        light = 0.86 + (0.05 + 0.12 * (style.grain > 0)) * grain - 0.08 * (1 - tip)
+        opacity = style.opacity * grows * smoothstep(inside / max(style.fade, 0.1) * 0.9)
+        colours.append(np.column_stack([np.array(style.colour) * light[:, None], opacity]))
     vertices = np.vstack(points)
-    faces = grid_faces(len(ROWS), COLUMNS, closed=True)
-    if vertex_normals(vertices, faces)[4 * COLUMNS] @ (vertices[4 * COLUMNS] - anatomy.CENTRE) < 0:
+    faces = grid_faces(len(rows), columns, closed=True)
+    if vertex_normals(vertices, faces)[4 * columns + columns // 2] @ (points[4][columns // 2] - average.CENTRE) < 0:
         faces = faces[:, ::-1]
-    return Part("hair", HAIR, vertices, faces, np.clip(np.vstack(colours), 0.0, 1.0))
+    return Part("hairline", CAP, vertices, faces, np.clip(np.vstack(colours), 0.0, 1.0))
+
+
+def _extent(count: int, inside: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(count,) each: the angle from the whorl at which hair begins and that at which it ends, and whether any grows;
+    where none does, what is halfway between the neighbours'."""
+    steps = np.linspace(0.02, 2.35, 80)
+    depth = np.array([inside(np.full(count, s)) for s in steps])  # (80, count)
+    grows = (depth > 0).any(0)
+    first = np.argmax(depth > 0, axis=0)
+    bare = np.where(np.arange(len(steps))[:, None] > first, depth, 1.0) <= 0
+    last = np.where(bare.any(0), np.argmax(bare, axis=0), len(steps) - 1)
+    start, end = np.where(first > 0, steps[first], 0.0), steps[last]
+    columns = np.arange(count)
+    middle = np.interp(columns, columns[grows], (0.5 * (start + end))[grows], period=count)
+    start, end = np.where(grows, start, middle), np.where(grows, end, middle)
+    for _ in range(2):
+        start, end = (0.5 * e + 0.25 * (np.roll(e, 1) + np.roll(e, -1)) for e in (start, end))
+    return start, end, grows.astype(float)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import anatomy, rings
+from . import rings
 from .template import Skin
 
 # How far along the way to the closed eye each loop of the upper lid goes; outside the rim ever less.
 UPPER_FOLLOW = np.array([0.5, 0.9, 1.0, 1.0, 0.93, 0.82, 0.62, 0.36, 0.12, 0.0])
 LOWER_FOLLOW = np.array([0.5, 0.9, 1.0, 1.0, 0.9, 0.7, 0.5, 0.3, 0.12, 0.0])
 MEET = 0.90  # where the lids meet, from the upper rim to the lower one
-CLEARANCE = anatomy.EYE_RADIUS + anatomy.LID_THICKNESS  # mm from the eye's centre to the skin of a lid
+OVERLAP = 0.018  # by which the upper one goes further, in front of the lower one
 
 
 def _closing(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +25,7 @@ def _closing(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
     way = rim[bottom] - rim[top]
     way[:, 2] += 0.35  # the upper lid comes to rest in front of the lower one
     for loop in range(len(loops)):
-        upper[loops[loop, top]] = MEET * UPPER_FOLLOW[loop] * way
+        upper[loops[loop, top]] = (MEET + OVERLAP) * UPPER_FOLLOW[loop] * way
         lower[loops[loop, bottom]] = -(1 - MEET) * LOWER_FOLLOW[loop] * way
     return upper, lower
 
@@ -33,12 +33,13 @@ def _closing(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
 def _kept_outside(skin: Skin, step: np.ndarray) -> np.ndarray:
     """Pushes what has moved out of the eyeball's neighbourhood."""
     step = step.copy()
+    clearance = skin.anatomy.eye_radius + skin.anatomy.lid  # mm from the eye's centre to the skin of a lid
     skin_loops = skin.eye[0, rings.EYE_RIM :].ravel()
     moved = skin_loops[np.linalg.norm(step[skin_loops], axis=1) > 1e-6]
-    p = skin.vertices[moved] + step[moved] - anatomy.EYE_CENTRE
+    p = skin.vertices[moved] + step[moved] - skin.anatomy.eye_centre
     distance = np.linalg.norm(p, axis=1, keepdims=True)
-    before = np.linalg.norm(skin.vertices[moved] - anatomy.EYE_CENTRE, axis=1, keepdims=True)
-    wanted = np.maximum(distance, np.minimum(CLEARANCE + 0.25, np.maximum(before, CLEARANCE)))
+    before = np.linalg.norm(skin.vertices[moved] - skin.anatomy.eye_centre, axis=1, keepdims=True)
+    wanted = np.maximum(distance, np.minimum(clearance + 0.25, np.maximum(before, clearance)))
     step[moved] += p * (wanted / distance - 1.0)
     return step
 
@@ -48,14 +49,14 @@ def add(skin: Skin, built: dict[str, np.ndarray]) -> None:
     upper, lower = _closing(skin)
     blink = _kept_outside(skin, upper + lower)
     built["eyeBlinkLeft"] += blink
-    built["eyeLookDownLeft"] += _kept_outside(skin, 0.42 * upper - 0.9 * lower)
-    built["eyeLookUpLeft"] += _kept_outside(skin, -0.17 * upper + 0.6 * lower)
-    built["eyeWideLeft"] += _kept_outside(skin, -0.24 * upper - 0.7 * lower)
-    built["eyeSquintLeft"] += _kept_outside(skin, 0.20 * upper + 2.2 * lower)
+    built["eyeLookDownLeft"] += _kept_outside(skin, 0.80 * upper - 1.6 * lower)
+    built["eyeLookUpLeft"] += _kept_outside(skin, -0.41 * upper + 1.9 * lower)
+    built["eyeWideLeft"] += _kept_outside(skin, -0.41 * upper - 1.0 * lower)
+    built["eyeSquintLeft"] += _kept_outside(skin, 0.20 * upper + 2.0 * lower)
     built["cheekSquintLeft"] += _kept_outside(skin, 0.05 * upper + 1.2 * lower)
-    sideways = 0.7 * _bulge(skin)
-    built["eyeLookOutLeft"] += sideways
-    built["eyeLookInLeft"] -= sideways
+    sideways = 2.4 * skin.anatomy.person.eyes.scale * _bulge(skin)
+    built["eyeLookOutLeft"] += _kept_outside(skin, sideways)
+    built["eyeLookInLeft"] += _kept_outside(skin, -sideways)
 
 
 def _bulge(skin: Skin) -> np.ndarray:

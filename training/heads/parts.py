@@ -15,11 +15,14 @@ class Material:
     roughness: float
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
     double_sided: bool = False
+    blended: bool = False  # the parts' opacity counts
 
 
 @dataclass
 class Part:
-    """vertices: (V, 3) mm; faces: (F, 3); colours: (V, 3) sRGB; shapes: ARKit name -> (V, 3) mm; regions: indices."""
+    """vertices: (V, 3) mm; faces: (F, 3); colours: (V, 3) sRGB, or (V, 4) with opacity;
+    shapes: ARKit name -> (V, 3) mm; regions: indices.
+    """
 
     name: str
     material: Material
@@ -64,3 +67,13 @@ def turned(vertices: np.ndarray, centre: np.ndarray, degrees: float, axis: str) 
         np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) if axis == "x" else np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     )
     return (vertices - centre) @ matrix.T + centre
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals, weighted by the faces' areas."""
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    normal = np.cross(b - a, c - a)
+    total = np.zeros_like(vertices)
+    for i in range(3):
+        np.add.at(total, faces[:, i], normal)
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)

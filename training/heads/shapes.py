@@ -11,9 +11,10 @@ from scipy.sparse import csr_matrix
 
 from codetalker.motion import ARKIT_NAMES
 
-from . import anatomy, lids, rings
-from .field import MIRROR
-from .mouth import HINGE, JAW_DEGREES, TONGUE_JAW
+from . import average, lids, rings
+from .anatomy import MIRROR, smoothstep
+from .average import HINGE
+from .mouth import JAW_DEGREES, TONGUE_JAW
 from .parts import turned
 from .template import Skin, neighbours
 
@@ -27,7 +28,7 @@ SHRUG = 0.55  # of the measured lift of both lips when the lower one pushes up
 
 # Bulges where no landmark tells of any: shape -> (centre, motion, radius), mm, on the left side
 BULGES = {
-    "cheekPuff": [((50, -22, 84), (7.5, 0.0, 4.0), 19.0), ((26, -14, 104), (2.0, 0.0, 3.5), 11.0),
+    "cheekPuff": [((50, -22, 84), (5.5, 0.0, 2.0), 19.0), ((26, -14, 104), (2.0, 0.0, 3.5), 11.0),
                   ((26, -52, 101), (2.0, 0.0, 3.0), 11.0)],
     "cheekSquintLeft": [((38, 14, 95), (0.5, 4.5, 1.6), 13.0)],
     "mouthSmileLeft": [((42, -2, 94), (1.5, 2.5, 3.0), 13.0)],
@@ -36,49 +37,55 @@ BULGES = {
     "eyeSquintLeft": [((33, 20, 95), (0.0, 2.5, 0.8), 10.0)],
     "mouthFrownLeft": [((27, -50, 102), (0.0, -1.5, 0.6), 8.0)],
 }  # fmt: skip
-TABLE_SHARE = {"cheekPuff": 0.3, "mouthLeft": 0.75, "jawForward": 0.8}  # of a measured motion that suits this head
+# of a measured motion: less where it bulges, more where smoothing takes from it
+TABLE_SHARE = {
+    "cheekPuff": 0.8,
+    "mouthLeft": 0.88,
+    "jawForward": 0.95,
+    "browDownLeft": 1.12,
+    "browInnerUp": 1.1,
+    "browOuterUpLeft": 1.12,
+}
 
 
 class Plates:
-    """Thin plates through the landmarks, with still points around the face."""
+    """Thin plates through the landmarks, with still points around the face.
+
+    All of it happens on the average head, where everybody's vertices have their places, and so motion is alike.
+    """
 
     def __init__(self, skin: Skin) -> None:
-        v = skin.vertices
+        v = skin.average
         still = (v[:, 1] > 88) | (v[:, 2] < 22) | (v[:, 1] < -108)
         self.still = v[still][::17]
 
     def spread(self, motion: np.ndarray, left_out: list[int], at: np.ndarray) -> np.ndarray:
         """motion: (68, 3) of the landmarks -> (N, 3) at the points, without the landmarks left out."""
         keep = np.setdiff1d(np.arange(68), left_out)
-        points = np.vstack([anatomy.LANDMARKS[keep], self.still])
+        points = np.vstack([average.LANDMARKS[keep], self.still])
         values = np.vstack([motion[keep], np.zeros_like(self.still)])
         return RBFInterpolator(points, values, kernel="thin_plate_spline", smoothing=1.0)(at)
 
 
 def lower_share(skin: Skin) -> np.ndarray:
     """(V,) 1 where the lower lip and the chin lead, 0 where the upper lip does, smooth past the corners."""
-    v = skin.vertices
+    v = skin.average
     past = np.maximum(np.abs(v[:, 0]) - 22.0, 0.0)
     drop = -35.0 - v[:, 1]
-    share = _smoothstep(0.5 + drop / (5.0 + 1.1 * past))
+    share = smoothstep(0.5 + drop / (5.0 + 1.1 * past))
     columns = np.arange(rings.MOUTH_COLUMNS) - rings.MOUTH_CORNER
     for loop in range(skin.mouth.shape[1]):
         width = 0.01 + 0.75 * max(0, loop - rings.MOUTH_BORDER)
-        share[skin.mouth[:, loop]] = _smoothstep(0.5 + columns / (2 * width))
+        share[skin.mouth[:, loop]] = smoothstep(0.5 + columns / (2 * width))
     return share
-
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)
 
 
 def skin_shapes(skin: Skin) -> dict[str, np.ndarray]:
     """ARKit name -> (V, 3) mm, all 52."""
     plates, share = Plates(skin), lower_share(skin)
-    average = neighbours(skin.faces, len(skin.vertices))
+    means = neighbours(skin.faces, len(skin.vertices))
     built: dict[str, np.ndarray] = {}
-    for name, rows in anatomy.TABLE["motion"].items():
+    for name, rows in average.TABLE["motion"].items():
         motion = np.zeros((68, 3))
         for landmark, step in rows.items():
             motion[int(landmark)] = step
@@ -86,7 +93,7 @@ def skin_shapes(skin: Skin) -> dict[str, np.ndarray]:
         if name.startswith(("eyeBlink", "eyeLook", "eyeWide", "eyeSquint")):
             motion[:] = 0.0  # lids are explicit
         motion[36:48] *= 0.3
-        built[name] = _skin_shape(skin, plates, share, average, name, motion)
+        built[name] = _skin_shape(skin, plates, share, means, name, motion)
     _close(skin, built)
     lids.add(skin, built)
     built["tongueOut"] = TONGUE_JAW * built["jawOpen"]
@@ -100,9 +107,9 @@ def _sided(skin: Skin, built: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def _skin_shape(
-    skin: Skin, plates: Plates, share: np.ndarray, average: csr_matrix, name: str, motion: np.ndarray
+    skin: Skin, plates: Plates, share: np.ndarray, means: csr_matrix, name: str, motion: np.ndarray
 ) -> np.ndarray:
-    v = skin.vertices
+    v = skin.average
     if not motion.any():
         step = np.zeros_like(v)
     else:
@@ -117,7 +124,7 @@ def _skin_shape(
     lips = np.zeros(len(v), bool)
     lips[skin.mouth[:, : rings.MOUTH_BORDER + 1]] = True
     for _ in range(10):
-        step[~lips] += 0.5 * ((average @ step) - step)[~lips]
+        step[~lips] += 0.5 * ((means @ step) - step)[~lips]
     _seal(skin, step, name)
     _bag(skin, step, name)
     return step
@@ -125,9 +132,7 @@ def _skin_shape(
 
 def _fade(v: np.ndarray) -> np.ndarray:
     """(V,) thin plates never end by themselves: 1 in the face, 0 on the skull, the shoulders and the nape."""
-    return (
-        _smoothstep((v[:, 2] - 5.0) / 35.0) * _smoothstep((100.0 - v[:, 1]) / 25.0) * _smoothstep((v[:, 1] + 125) / 35)
-    )
+    return smoothstep((v[:, 2] - 5.0) / 35.0) * smoothstep((100.0 - v[:, 1]) / 25.0) * smoothstep((v[:, 1] + 125) / 35)
 
 
 def _pairs(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +167,7 @@ def _shift_contact(skin: Skin, step: np.ndarray, side: int, columns: np.ndarray,
     last = rings.MOUTH_BORDER + 2
     for loop in range(rings.MOUTH_CONTACT, last):
         fall = 1.0 - (loop - rings.MOUTH_CONTACT) / (last - rings.MOUTH_CONTACT)
-        step[skin.mouth[side, loop][columns]] += shift * _smoothstep(np.array(fall))
+        step[skin.mouth[side, loop][columns]] += shift * smoothstep(np.array(fall))
 
 
 def _bag(skin: Skin, step: np.ndarray, name: str) -> None:
@@ -190,4 +195,6 @@ def _close(skin: Skin, built: dict[str, np.ndarray]) -> None:
     for side in range(2):
         contact = skin.mouth[side, rings.MOUTH_CONTACT]
         _shift_contact(skin, close, side, columns, line - jaw[contact] - close[contact])
+        rim = skin.mouth[side, rings.MOUTH_CONTACT + 1]  # stays beside it, or an upper and a lower lip would cross
+        close[rim] = line - jaw[rim]
     _bag(skin, close, "mouthClose")

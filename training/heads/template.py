@@ -9,29 +9,37 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import Delaunay
 
 from . import chart, rings
-from .field import MIRROR, Field
+from .anatomy import MIRROR, Anatomy
+from .constrain import with_edges
+from .field import Field
 
 
 @dataclass(frozen=True)
 class Skin:
     """vertices: (V, 3) mm; faces: (F, 3), counter-clockwise from outside; mirror: (V,) the vertex across the middle.
 
-    mouth: (2, 18, 25) and eye: (2, 10, 36) vertex indices of the loops, the head's left first.
+    mouth: (2, 18, 25), eye: (2, 10, 36) and nostril: (2, 6, 16) vertex indices of the loops, the head's left first;
+    throat: the vertex that closes the mouth bag. average: (V, 3) mm, where the average head has the same points.
     """
 
+    anatomy: Anatomy
     vertices: np.ndarray
+    average: np.ndarray
     faces: np.ndarray
     mirror: np.ndarray
     mouth: np.ndarray
     eye: np.ndarray
+    nostril: np.ndarray
+    throat: int
 
 
-def spacing(points: np.ndarray) -> np.ndarray:
-    """Wanted distance between neighbours in millimetres: 1.8 at the nose, 3.5 in the face, 11 on the skull."""
-    nose = np.linalg.norm(points - np.array([7.0, -4.0, 114.0]), axis=1)
-    face = np.linalg.norm(points - np.array([0.0, 0.0, 105.0]), axis=1)
-    skull = np.clip(3.5 + 0.085 * (face - 55.0), 3.5, 11.0)
-    return np.minimum(skull, np.clip(1.8 + 0.14 * (nose - 12.0), 1.8, 9.0))
+def spacing(anatomy: Anatomy, points: np.ndarray) -> np.ndarray:
+    """Wanted distance between neighbours in millimetres: 1.7 at the nose, some 3.2 in the face, 11 on the skull."""
+    nose = np.linalg.norm(points - anatomy.nose_centre - [7.0, -9.0, -1.0], axis=1)
+    face = np.linalg.norm(points - anatomy.face_centre, axis=1)
+    dense = anatomy.person.spacing
+    skull = np.clip(dense + 0.075 * (face - 60.0), dense, 11.0)
+    return np.minimum(skull, np.clip(1.7 + 0.12 * (nose - 13.0), 1.7, 9.0))
 
 
 def quads(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -53,7 +61,7 @@ def _along(field: Field, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points spread by `spacing` along a line of the chart, without its ends: chart and space coordinates."""
     solid = field.cast(*chart.rays(flat))
     step = np.linalg.norm(np.diff(solid, axis=0), axis=1)
-    wanted = spacing(0.5 * (solid[1:] + solid[:-1]))
+    wanted = spacing(field.anatomy, 0.5 * (solid[1:] + solid[:-1]))
     share = np.concatenate([[0.0], np.cumsum(step / wanted)])
     at = np.linspace(0.0, share[-1], max(2, round(share[-1])) + 1)[1:-1]
     flat = np.column_stack([np.interp(at, share, c) for c in flat.T])
@@ -74,7 +82,7 @@ def _spread(field: Field, taken: np.ndarray, holes: list[np.ndarray], rng: np.ra
     for hole in holes:
         flat = flat[~_inside(flat, hole)]
     solid = field.cast(*chart.rays(flat))
-    wanted = spacing(solid)
+    wanted = spacing(field.anatomy, solid)
     points = np.empty((len(taken) + len(solid), 3))
     points[: len(taken)] = taken
     count, kept = len(taken), []
@@ -101,47 +109,34 @@ def neighbours(faces: np.ndarray, count: int) -> csr_matrix:
 
 def build_skin(field: Field, seed: int = 7) -> Skin:
     """The whole skin with mouth bag; both halves mirror each other exactly."""
-    mouth, eye = rings.mouth(field), rings.eye(field)
+    mouth, eye, nostril = rings.mouth(field), rings.eye(field), rings.nostril(field)
     mouth_flat = chart.to_chart(mouth[-1])
     mouth_flat[[0, -1], 0] = 0.0
-    eye_flat = chart.to_chart(eye[-1])
-    holes = [mouth_flat, eye_flat]
-
-    line = np.linspace(0.0, 1.0, 400)[:, None]
-    crown_end = np.array([0.0, -chart.edge_radius(np.array(np.pi))])
-    front_end = np.array([0.0, chart.edge_radius(np.array(0.0))])
-    top, _ = _along(field, mouth_flat[0] + line * (crown_end - mouth_flat[0]))
-    below, _ = _along(field, mouth_flat[-1] + line * (front_end - mouth_flat[-1]))
-    around = np.linspace(0.0, np.pi, 300)
-    edge, _ = _along(field, chart.edge_radius(around)[:, None] * np.column_stack([np.sin(around), np.cos(around)]))
-    fixed_line = np.vstack([top, below, crown_end, front_end])
-    taken_flat = np.vstack([fixed_line, edge])
+    holes = [mouth_flat, chart.to_chart(eye[-1]), chart.to_chart(nostril[-1])]
     # Halves of the outer loops' edges, so that no point comes close enough for Delaunay to cut an edge.
-    halves = [0.5 * (mouth[-1, 1:] + mouth[-1, :-1]), 0.5 * (eye[-1] + np.roll(eye[-1], 1, axis=0))]
-    taken = np.vstack([mouth[-1], eye[-1], *halves, field.cast(*chart.rays(taken_flat))])
-    spread = _spread(field, taken, holes, np.random.default_rng(seed))
-
-    free_flat = np.vstack([taken_flat, spread])
+    halves = [0.5 * (loop + np.roll(loop, 1, axis=0)) for loop in (eye[-1], nostril[-1])]
+    rims = [mouth[-1], eye[-1], nostril[-1], 0.5 * (mouth[-1, 1:] + mouth[-1, :-1]), *halves]
+    free_flat, on_line, on_edge = _free_points(field, mouth_flat, holes, np.vstack(rims), seed)
     free = field.cast(*chart.rays(free_flat))
-    on_line = np.zeros(len(free), bool)
-    on_line[: len(fixed_line)] = True
-    on_edge = np.zeros(len(free), bool)
-    on_edge[len(fixed_line) - 2 : len(taken_flat)] = True
     free[on_line, 0] = 0.0
 
-    # Vertex order: mouth loops, eye loops, throat, free points.
-    m = np.arange(mouth.shape[0] * mouth.shape[1]).reshape(mouth.shape[:2])
-    e = m.size + np.arange(eye.shape[0] * eye.shape[1]).reshape(eye.shape[:2])
-    throat = m.size + e.size
-    start = throat + 1
-    vertices = np.vstack([mouth.reshape(-1, 3), eye.reshape(-1, 3), [[0.0, -33.8, 64.0]], free])
+    # Vertex order: mouth loops, eye loops, nostril loops, throat, free points.
+    starts = np.cumsum([0, *(loops.shape[0] * loops.shape[1] for loops in (mouth, eye, nostril))])
+    m, e, n = (
+        start + np.arange(loops.shape[0] * loops.shape[1]).reshape(loops.shape[:2])
+        for start, loops in zip(starts, (mouth, eye, nostril), strict=False)
+    )
+    throat, start = int(starts[-1]), int(starts[-1]) + 1
+    end = mouth[0].mean(0) * [0.0, 1.0, 1.0] - [0.0, 0.0, 3.0]
+    vertices = np.vstack([mouth.reshape(-1, 3), eye.reshape(-1, 3), nostril.reshape(-1, 3), end, free])
     faces = [quads(m[k + 1], m[k]) for k in range(len(m) - 1)]
-    closed = np.column_stack([e, e[:, 0]])
-    faces += [quads(closed[k + 1], closed[k]) for k in range(len(e) - 1)]
-    back = m[0]
-    faces.append(np.column_stack([back[1:], back[:-1], np.full(len(back) - 1, throat)]))
-    faces.append(_fill(np.vstack([mouth_flat, eye_flat, free_flat]), holes, np.concatenate(
-        [m[-1], e[-1], start + np.arange(len(free))])))  # fmt: skip
+    for loops in (e, n):
+        closed = np.column_stack([loops, loops[:, 0]])
+        faces += [quads(closed[k + 1], closed[k]) for k in range(len(closed) - 1)]
+    faces.append(np.column_stack([m[0, 1:], m[0, :-1], np.full(m.shape[1] - 1, throat)]))
+    faces.append(np.column_stack([np.full(n.shape[1] - 2, n[0, 0]), n[0, 1:-1], n[0, 2:]]))
+    outer = np.concatenate([m[-1], e[-1], n[-1], start + np.arange(len(free))])
+    faces.append(_fill(np.vstack([*holes, free_flat]), holes, outer))
     faces = np.vstack(faces)
 
     middle = np.zeros(len(vertices), bool)
@@ -150,11 +145,42 @@ def build_skin(field: Field, seed: int = 7) -> Skin:
     middle[start:][on_line] = True
     movable = np.zeros(len(vertices), bool)
     movable[start:] = ~on_edge
-    return _mirror(_relax(field, vertices, faces, middle, movable), faces, middle, m, e)
+    vertices = _relax(field, vertices, faces, middle, movable)
+    whole, other, mirror, faces = _mirror(vertices, faces, middle)
+    loops = [np.stack([loop, other[loop]]) for loop in (m, e, n)]
+    return Skin(field.anatomy, whole, field.anatomy.unplace(whole), faces, mirror, *loops, throat)
+
+
+def _free_points(
+    field: Field, mouth_flat: np.ndarray, holes: list[np.ndarray], rims: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N, 2) chart points outside the loops; (N,) each, whether they lie on the middle line and on the last ring."""
+    line = np.linspace(0.0, 1.0, 400)[:, None]
+    crown_end = np.array([0.0, -chart.edge_radius(np.array(np.pi))])
+    front_end = np.array([0.0, chart.edge_radius(np.array(0.0))])
+    top, _ = _along(field, mouth_flat[0] + line * (crown_end - mouth_flat[0]))
+    below, _ = _along(field, mouth_flat[-1] + line * (front_end - mouth_flat[-1]))
+    around = np.linspace(0.0, np.pi, 300)
+    edge, _ = _along(field, chart.edge_radius(around)[:, None] * np.column_stack([np.sin(around), np.cos(around)]))
+    lines = np.vstack([top, below, crown_end, front_end])
+    taken = np.vstack([lines, edge])
+    near = np.vstack([rims, field.cast(*chart.rays(taken))])
+    spread = _spread(field, near, holes, np.random.default_rng(seed))
+    on_line = np.zeros(len(taken) + len(spread), bool)
+    on_line[: len(lines)] = True
+    on_edge = np.zeros(len(on_line), bool)
+    on_edge[len(lines) - 2 : len(taken)] = True
+    return np.vstack([taken, spread]), on_line, on_edge
 
 
 def _fill(flat: np.ndarray, holes: list[np.ndarray], index: np.ndarray) -> np.ndarray:
-    faces = Delaunay(flat).simplices
+    """Triangles between all of flat (N, 2), which begins with the holes' corners, outside the holes."""
+    rims, start = [], 0
+    for hole in holes:
+        corners = start + np.arange(len(hole))
+        rims.append(np.column_stack([corners, np.roll(corners, -1)]))
+        start += len(hole)
+    faces = with_edges(flat, Delaunay(flat).simplices, np.vstack(rims))
     a, b, c = flat[faces[:, 0]], flat[faces[:, 1]], flat[faces[:, 2]]
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     faces[area > 0] = faces[area > 0][:, ::-1]  # x left, y forward: the chart is seen from inside
@@ -168,8 +194,8 @@ def _relax(
     field: Field, vertices: np.ndarray, faces: np.ndarray, middle: np.ndarray, movable: np.ndarray
 ) -> np.ndarray:
     """Spreads the free points evenly and puts them back onto the field."""
-    whole = _mirror(vertices, faces, middle, np.zeros((1, 1), int), np.zeros((1, 1), int))
-    average = neighbours(whole.faces, len(whole.vertices))
+    whole, _, _, both_faces = _mirror(vertices, faces, middle)
+    average = neighbours(both_faces, len(whole))
     for _ in range(6):
         both = np.vstack([vertices, vertices[~middle] * MIRROR])
         pulled = (average @ both)[: len(vertices)]
@@ -180,12 +206,13 @@ def _relax(
     return vertices
 
 
-def _mirror(vertices: np.ndarray, faces: np.ndarray, middle: np.ndarray, m: np.ndarray, e: np.ndarray) -> Skin:
+def _mirror(
+    vertices: np.ndarray, faces: np.ndarray, middle: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The left half -> the whole: vertices, which of them mirrors each of the left half and each of all, and faces."""
     count = len(vertices)
     other = np.arange(count)
     other[~middle] = count + np.arange((~middle).sum())
     whole = np.vstack([vertices, vertices[~middle] * MIRROR])
     mirror = np.concatenate([other, np.flatnonzero(~middle)])
-    return Skin(
-        whole, np.vstack([faces, other[faces][:, ::-1]]), mirror, np.stack([m, other[m]]), np.stack([e, other[e]])
-    )
+    return whole, other, mirror, np.vstack([faces, other[faces][:, ::-1]])

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .hair import vertex_normals
-from .parts import Part
+from .parts import Part, vertex_normals
 
 FLOAT, UINT16, UBYTE, UINT32 = 5126, 5123, 5121, 5125
 ARRAY, ELEMENTS = 34962, 34963
@@ -77,6 +76,7 @@ def write_glb(parts: list[Part], path: Path, name: str) -> None:
             {
                 "name": part.material.name,
                 "doubleSided": part.material.double_sided,
+                "alphaMode": "BLEND" if part.material.blended else "OPAQUE",
                 "pbrMetallicRoughness": {
                     "baseColorFactor": [*linear(np.array(part.material.colour)).tolist(), 1.0],
                     "metallicFactor": 0.0,
@@ -112,8 +112,9 @@ def write_glb(parts: list[Part], path: Path, name: str) -> None:
 
 
 def _mesh(binary: _Binary, part: Part, material: int) -> dict:
-    colours = np.round(np.clip(linear(part.colours), 0.0, 1.0) * 65535).astype("<u2")
-    colours = np.column_stack([colours, np.full(len(colours), 65535, "<u2")])
+    opacity = part.colours[:, 3:] if part.colours.shape[1] == 4 else np.ones((len(part.colours), 1))
+    colours = np.hstack([linear(part.colours[:, :3]), opacity])
+    colours = np.round(np.clip(colours, 0.0, 1.0) * 65535).astype("<u2")
     attributes = {
         "POSITION": binary.vectors(part.vertices * 1e-3),
         "NORMAL": binary.vectors(vertex_normals(part.vertices, part.faces)),
