@@ -57,7 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model_options(command)
     _add_picture_options(command)
     command.add_argument("--baseline", choices=["faceformer", "none"], default="faceformer", help="beside CodeTalker")
-    command.add_argument("--export", type=_names, default=(), metavar="KINDS", help="any of npz,arkit,glb, beside OUT")
+    command.add_argument(
+        "--export",
+        type=_names,
+        default=(),
+        metavar="KINDS",
+        help=f"any of {','.join(pipeline.EXPORT_KINDS)}, beside OUT",
+    )
     command.add_argument("--report", type=Path, metavar="FILE.json", help="lengths, settings and measured seconds")
 
     command = _add(commands, "motion", _motion, "speech to a motion file, without rendering")
@@ -67,7 +73,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model_options(command)
 
     command = _add(commands, "render", _render, "a motion file and its speech to a video")
-    command.add_argument("motion", type=Path, metavar="MOTION", help="a .npz by `motion`, or an ARKit .csv")
+    command.add_argument(
+        "motion", type=Path, metavar="MOTION", help="a .npz by `motion`, an ARKit .csv, or .visemes.json"
+    )
     command.add_argument("--speech", type=Path, required=True, metavar="SPEECH")
     command.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mp4")
     _add_picture_options(command)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .audio import LIMIT_SECONDS, SAMPLE_RATE, load_speech
+from .audio import LIMIT_SECONDS, SAMPLE_RATE, load_speech, shown
 from .casting import head_for_bundle, head_for_motion
 from .errors import UserError
 from .motion import Animation, VertexAnimation
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from .bundle import Bundle
     from .head import Head
+    from .windows import Heard
 
-EXPORT_KINDS = ("npz", "arkit", "glb")  # the keys of export.EXPORTERS; a test holds them equal
+EXPORT_KINDS = ("npz", "arkit", "glb", "visemes", "png")  # the keys of export.EXPORTERS; a test holds them equal
 ADDITION_KINDS = ("blink", "gaze", "sway", "breath")  # life.ADDITIONS; a test holds them equal
 DECODINGS = ("auto", "whole", "windows", "fast")  # windows.DECODINGS; a test holds them equal
 SIZES = (128, 1080)  # pixels, the smallest and the largest picture
@@ -66,6 +67,9 @@ class Job:
         unknown = [kind for kind in self.exports if kind not in EXPORT_KINDS]
         if unknown:
             raise UserError(f"can't export {', '.join(unknown)}: there is {', '.join(EXPORT_KINDS)}")
+        frames = self.out.with_name(f"{self.out.stem}_frames")
+        if "png" in self.exports and frames.exists():
+            raise UserError(f"there is {shown(frames)} already: remove it, or choose another output")
 
 
 @dataclass
@@ -98,7 +102,7 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
     Nothing is written unless everything is: all files move into place at the end.
     Raises UserError for a user's mistake, and whatever `progress` raises.
     """
-    from .export import export
+    from .export import check_count
     from .render import Track, render_video
 
     watch = Stopwatch(progress)
@@ -112,6 +116,9 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             speech = load_speech(job.speech, job.limit_seconds)
             heard = bundle.encode(speech, model=models[0], decoding=job.decoding)
             decoding = heard.told()
+            phones = spoken_phones(bundle, heard, models[0]) if "visemes" in job.exports else None
+            if "png" in job.exports:
+                check_count(round(len(speech) / SAMPLE_RATE * bundle.fps))
         template = head.vertices if bundle.space == "vertices" else None
         style = job.style or bundle.styles[0]
         animations: list[Animation | VertexAnimation] = []
@@ -130,8 +137,13 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
         with watch.stage("render") as tell:
             video = folder / job.out.name
             look = {"size": job.size, "background": job.background, "drift": job.drift}
-            render_video(tracks, speech, video, fps=bundle.fps, progress=tell, **look)
-            exported = {kind: export(kind, animation, head, video.with_suffix("")) for kind in job.exports}
+            share = len(tracks) / (len(tracks) + ("png" in job.exports))  # of the drawing, the video's
+            render_video(
+                tracks, speech, video, fps=bundle.fps, progress=lambda fraction: tell(share * fraction), **look
+            )
+            belonging = {"speech": speech, "phones": phones, "size": job.size}
+            belonging["progress"] = lambda fraction: tell(share + (1 - share) * fraction)
+            deviations = write_exports(job, animation, head, video.with_suffix(""), belonging)
         report = {
             "audio_seconds": round(len(speech) / SAMPLE_RATE, 3),
             "frames": len(animation),
@@ -144,7 +156,6 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             "device": str(bundle.device),
             "seconds": watch.report(),
         }
-        deviations = {kind: made.deviation for kind, made in exported.items() if made.deviation}
         if deviations:
             report["deviations"] = deviations
         if job.additions and bundle.space == "vertices":
@@ -218,6 +229,32 @@ def render_motion(
     return played_by
 
 
+def write_exports(
+    job: Job, animation: Animation | VertexAnimation, head: Head, stem: Path, belonging: dict
+) -> dict[str, dict[str, float]]:
+    """Writes what `job` exports, as `stem` with endings; returns how far off each is, where it is at all.
+
+    belonging: of export.Take
+    """
+    from .export import export
+
+    made = {kind: export(kind, animation, head, stem, **belonging) for kind in job.exports}
+    sound = stem.with_name(f"{stem.name}.wav")  # beside the GLB
+    if sound.exists() and (given := job.out.with_name(sound.name)).exists() and given.samefile(job.speech):
+        sound.unlink()  # the speech stands there already, and is the user's own
+    return {kind: one.deviation for kind, one in made.items() if one.deviation}
+
+
+def spoken_phones(bundle: Bundle, heard: Heard, model: str) -> np.ndarray | None:
+    """(T, phones) probabilities in each frame; None where the speech encoder tells no phones."""
+    from .phones import PHONES
+    from .speech_encoder import MelEncoder
+
+    if not isinstance(bundle.encoders[model], MelEncoder):
+        return None
+    return heard.features[0, :, : len(PHONES)].cpu().numpy()
+
+
 def enliven(
     animations: list[Animation | VertexAnimation], speech: np.ndarray, wanted: tuple[str, ...], seed: int
 ) -> tuple[list[Animation | VertexAnimation], tuple[str, ...]]:
@@ -253,12 +290,13 @@ def models_shown(bundle: Bundle, baseline: bool) -> list[str]:
 
 
 def check_exports(kinds: tuple[str, ...], bundle: Bundle, head: Head) -> None:
-    """Raises UserError for ARKit weights that no shapes could be fitted with."""
-    if "arkit" in kinds and bundle.space == "vertices" and not head.has_shapes:
-        raise UserError(
-            f"the template {head.name} has no ARKit shapes, so its motion has no ARKit weights: give a head of the "
-            "same topology that has them with --head FILE.glb, or leave arkit out"
-        )
+    """Raises UserError for ARKit weights, or visemes of them, that no shapes could be fitted with."""
+    for kind in kinds:
+        if kind in ("arkit", "visemes") and bundle.space == "vertices" and not head.has_shapes:
+            raise UserError(
+                f"the template {head.name} has no ARKit shapes, so its motion has no ARKit weights: give a head of the "
+                f"same topology that has them with --head FILE.glb, or leave {kind} out"
+            )
 
 
 def open_bundle(weights: str | Path | Bundle) -> Bundle:

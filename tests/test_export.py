@@ -48,9 +48,12 @@ def test_the_table_looks_as_live_link_face_writes_it(tmp_path, head, animation):
     assert columns[:3] == ["Timecode", "BlendShapeCount", "EyeBlinkLeft"] and len(columns) == 2 + 61
     assert columns[53] == "TongueOut" and columns[54:57] == ["HeadYaw", "HeadPitch", "HeadRoll"]
     assert first.startswith("00:00:00:00.000,61,") and rest[29].startswith("00:00:01:00.000")
+    row = dict(zip(columns, first.split(",")))
     looking = ARKIT_NAMES.index("eyeLookOutLeft"), ARKIT_NAMES.index("eyeLookInLeft")
-    expected = 0.52 * (animation.weights[0, looking[0]] - animation.weights[0, looking[1]])
-    assert float(first.split(",")[columns.index("LeftEyeYaw")]) == pytest.approx(expected, abs=1e-6)
+    expected = 0.6 * (animation.weights[0, looking[1]] - animation.weights[0, looking[0]])  # to the right is positive
+    assert float(row["LeftEyeYaw"]) == pytest.approx(expected, abs=1e-6)
+    assert float(row["HeadYaw"]) == pytest.approx(-animation.head_rotation[0, 1], abs=1e-6)
+    assert float(row["HeadPitch"]) == pytest.approx(animation.head_rotation[0, 0], abs=1e-6)
 
 
 def test_a_recorded_table_with_dropped_frames_keeps_its_time(tmp_path):

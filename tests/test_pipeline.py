@@ -50,7 +50,7 @@ def drawn(monkeypatch):
             raise seen.fails
         out.write_text(" | ".join(track.caption for track in tracks) + f" {size}")
 
-    def export(kind, animation, head, stem):
+    def export(kind, animation, head, stem, **belonging):
         path = stem.with_name(f"{stem.name}.{'csv' if kind == 'arkit' else kind}")
         path.write_text(kind)
         return SimpleNamespace(path=path, deviation={})
@@ -60,7 +60,7 @@ def drawn(monkeypatch):
 
     modules = {
         "render": {"Track": track, "render_video": render_video},
-        "export": {"export": export, "read_motion": load_animation},
+        "export": {"export": export, "read_motion": load_animation, "check_count": lambda frames: None},
         "head": {"list_heads": lambda: ["ada", "ben"], "load_head": lambda name: SimpleNamespace(name=name, notes=[])},
     }
     for name, members in modules.items():

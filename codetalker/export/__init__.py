@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import UserError
 from ..head import Head
 from ..motion import Animation, VertexAnimation, load_animation
 from .arkit import read_arkit_csv, write_arkit_csv
 from .glb import write_glb
+from .pictures import check_count, write_pictures
+from .take import Take
+from .visemes import mouth_motion, read_visemes, write_visemes
 
-__all__ = ["EXPORTERS", "export", "read_arkit_csv", "read_motion"]
+__all__ = ["EXPORTERS", "check_count", "export", "read_arkit_csv", "read_motion", "read_visemes"]
 
 
 class Exported(NamedTuple):
@@ -22,33 +25,40 @@ class Exported(NamedTuple):
     deviation: dict[str, float]
 
 
-def _write_npz(animation: Animation | VertexAnimation, head: Head, path: Path) -> dict[str, float]:
-    animation.save(path)
+def _write_npz(take: Take, path: Path) -> dict[str, float]:
+    take.animation.save(path)
     return {}
 
 
-# Each writes an animation, with the head that plays it, to a path, and tells the deviation.
-EXPORTERS: dict[str, Callable[[Animation | VertexAnimation, Head, Path], dict[str, float]]] = {
+# Each writes a take to a path, and tells the deviation.
+EXPORTERS: dict[str, Callable[[Take, Path], dict[str, float]]] = {
     "npz": _write_npz,
     "arkit": write_arkit_csv,
     "glb": write_glb,
+    "visemes": write_visemes,
+    "png": write_pictures,
 }
-SUFFIXES = {"npz": ".npz", "arkit": ".csv", "glb": ".glb"}
+SUFFIXES = {"npz": ".npz", "arkit": ".csv", "glb": ".glb", "visemes": ".visemes.json", "png": "_frames"}
 
 
-def export(kind: str, animation: Animation | VertexAnimation, head: Head, stem: Path) -> Exported:
-    """Writes `stem` with the format's suffix. Raises UserError for a kind that is not in EXPORTERS."""
+def export(kind: str, animation: Animation | VertexAnimation, head: Head, stem: Path, **belonging: Any) -> Exported:
+    """Writes `stem` with the format's suffix. belonging: of Take. Raises UserError for a kind not in EXPORTERS."""
     if kind not in EXPORTERS:
         raise UserError(f"can't export {kind!r}: there is {', '.join(EXPORTERS)}")
     path = stem.with_name(stem.name + SUFFIXES[kind])  # not with_suffix, which would cut "take.2" short
-    return Exported(path, EXPORTERS[kind](animation, head, path))
+    return Exported(path, EXPORTERS[kind](Take(animation, head, **belonging), path))
 
 
 def read_motion(path: str | Path) -> Animation | VertexAnimation:
-    """A motion file of ours (.npz), or an ARKit table (.csv). Raises UserError for anything else."""
+    """A motion file of ours (.npz), an ARKit table (.csv), or visemes (.json), of which a plain mouth is made.
+
+    Raises UserError for anything else.
+    """
     path = Path(path)
     if path.suffix.lower() == ".csv":
         return read_arkit_csv(path)
     if path.suffix.lower() == ".npz":
         return load_animation(path)
-    raise UserError(f"{path.name} is no motion: give a .npz, or an ARKit .csv")
+    if path.suffix.lower() == ".json":
+        return mouth_motion(read_visemes(path))
+    raise UserError(f"{path.name} is no motion: give a .npz, an ARKit .csv, or visemes as .json")

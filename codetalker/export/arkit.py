@@ -9,28 +9,31 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..head import Head
 from ..motion import ARKIT_NAMES, Animation, VertexAnimation
 from .fitting import fit_weights
+from .take import Take
 
 HEAD_COLUMNS = ["HeadYaw", "HeadPitch", "HeadRoll"]  # radians
 EYE_COLUMNS = ["LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll"]
-LOOK = 0.52  # radians, an eye turned by an eyeLook weight of 1
+# Radians that an eye turns by an eyeLook weight of 1, in recordings of the app: out 0.58, in and down 0.61, up 0.44.
+LOOK, LOOK_UP = 0.6, 0.44
 MAX_BYTES = 64 * 2**20
 RATES = (30, 60, 120)  # frames a second, for tables too short to tell
+
+YAW_RIGHT = np.array([-1.0, 1.0, 1.0], np.float32)  # yaw, pitch, roll: the app's yaw turns the other way
 
 _TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+(?:\.\d+)?)")
 
 
-def write_arkit_csv(animation: Animation | VertexAnimation, head: Head, path: Path) -> dict[str, float]:
+def write_arkit_csv(take: Take, path: Path) -> dict[str, float]:
     """Timecode (hours:minutes:seconds:frames), BlendShapeCount, the 52 weights, head and eyes in radians.
 
-    Angles have the signs of `Animation.head_rotation`; those of the eyes follow from the weights. Weights of moving
-    vertices are fitted; returns how far off they leave the head, of its height.
+    Yaw is positive to the head's right, pitch down, as the app records eyes; the eyes follow from the weights. Weights
+    of moving vertices are fitted; returns how far off they leave the head, of its height.
     """
-    deviation = {}
+    animation, deviation = take.animation, {}
     if isinstance(animation, VertexAnimation):
-        animation, off = fit_weights(animation, head)
+        animation, off = fit_weights(animation, take.head)
         deviation = {"mean_of_height": off}
     rate = max(1, round(animation.fps))
     names = [name[0].upper() + name[1:] for name in ARKIT_NAMES]
@@ -38,22 +41,24 @@ def write_arkit_csv(animation: Animation | VertexAnimation, head: Head, path: Pa
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["Timecode", "BlendShapeCount", *names, *angles])
-        rows = zip(animation.weights, animation.head_rotation[:, [1, 0, 2]], _eyes(animation.weights))
+        rows = zip(animation.weights, animation.head_rotation[:, [1, 0, 2]] * YAW_RIGHT, _eyes(animation.weights))
         for index, (weights, rotation, eyes) in enumerate(rows):
             seconds, frame = divmod(index, rate)
             timecode = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}.000"
-            values = [f"{value:.7f}" for value in (*weights, *rotation, *eyes)]
+            values = [f"{value:.10f}" for value in (*weights, *rotation, *eyes)]
             table.writerow([timecode, len(values), *values])
     return deviation
 
 
 def _eyes(weights: np.ndarray) -> np.ndarray:
-    """(T, 52) -> (T, 6) radians: yaw (to the head's left), pitch (down) and roll of the left eye, then of the right"""
+    """(T, 52) -> (T, 6) radians: yaw (to the head's right), pitch (down) and roll of the left eye, then of the right"""
     look = {name: weights[:, index] for index, name in enumerate(ARKIT_NAMES) if name.startswith("eyeLook")}
-    still = np.zeros(len(weights), np.float32)
-    left = look["eyeLookOutLeft"] - look["eyeLookInLeft"], look["eyeLookDownLeft"] - look["eyeLookUpLeft"], still
-    right = look["eyeLookInRight"] - look["eyeLookOutRight"], look["eyeLookDownRight"] - look["eyeLookUpRight"], still
-    return LOOK * np.stack([*left, *right], 1)
+    angles = []
+    for side, left, right in (("Left", "Out", "In"), ("Right", "In", "Out")):
+        yaw = LOOK * (look[f"eyeLook{right}{side}"] - look[f"eyeLook{left}{side}"])
+        pitch = LOOK * look[f"eyeLookDown{side}"] - LOOK_UP * look[f"eyeLookUp{side}"]
+        angles += [yaw, pitch, yaw * pitch]  # the roll as the app's recordings have it, to a few thousandths
+    return np.stack(angles, 1)
 
 
 def read_arkit_csv(path: str | Path) -> Animation:
@@ -93,6 +98,7 @@ def read_arkit_csv(path: str | Path) -> Animation:
         raise UserError(f"{path.name} lasts longer than an hour")
     even = np.arange(round((seconds[-1] - seconds[0]) * fps) + 1) / fps + seconds[0]
     motion = np.stack([np.interp(even, seconds, column) for column in motion.T], 1)
+    motion[:, -2] *= YAW_RIGHT[0]
     return Animation.from_motion(motion, fps)
 
 

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
+from ..audio import SAMPLE_RATE
 from ..head import Head, Part
-from ..motion import ARKIT_NAMES, Animation, VertexAnimation
+from ..motion import ARKIT_NAMES, Animation
 from .components import find_components
+from .take import Take
 
 _FLOAT, _UINT, _UBYTE = 5126, 5125, 5121
 _VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
@@ -33,11 +36,13 @@ class _Morphing:
     weights: np.ndarray
 
 
-def write_glb(animation: Animation | VertexAnimation, head: Head, path: Path) -> dict[str, float]:
-    """Writes glTF 2.0, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, self-contained.
+def write_glb(take: Take, path: Path) -> dict[str, float]:
+    """Writes glTF 2.0, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, self-contained, and the speech as a
+    wav beside it: core glTF knows no sound. The file names it in its extras.
 
     Returns how far the file's motion is from the animation's: nothing where it is the same.
     """
+    animation, head = take.animation, take.head
     if isinstance(animation, Animation):
         morphing, deviation = _Morphing(head.vertices, head.shapes, ARKIT_NAMES, animation.weights), {}
     else:
@@ -46,8 +51,12 @@ def write_glb(animation: Animation | VertexAnimation, head: Head, path: Path) ->
         morphing, deviation = _Morphing(animation.template, found.shapes, names, found.weights), found.deviation
     builder = _Builder(head, morphing, animation.fps)
     builder.build(animation.head_rotation if isinstance(animation, Animation) else None)
-    if deviation:
-        builder.tree["asset"]["extras"] = deviation
+    extras: dict = dict(deviation)
+    if take.speech is not None:
+        extras["speech"] = path.with_suffix(".wav").name
+        soundfile.write(path.with_suffix(".wav"), take.speech, SAMPLE_RATE, "PCM_16")
+    if extras:
+        builder.tree["asset"]["extras"] = extras
     path.write_bytes(builder.pack())
     return deviation
 
