@@ -46,7 +46,7 @@ def made(tmp_path_factory, speech_path):
     """The folder with everything that one `animate` makes."""
     folder = tmp_path_factory.mktemp("made")
     arguments = ["animate", speech_path, "-o", folder / "out.mp4", "--size", SIZE, "--seed", 1]
-    arguments += ["--export", "npz,arkit,glb", "--report", folder / "report.json"]
+    arguments += ["--export", "npz,arkit,glb,visemes,png", "--report", folder / "report.json"]
     assert cli.main([str(argument) for argument in arguments]) == 0
     return folder
 
@@ -66,7 +66,9 @@ def frames(video: Path, width: int, height: int) -> np.ndarray:
 
 
 def test_files(made):
-    assert sorted(path.name for path in made.iterdir()) == ["out.csv", "out.glb", "out.mp4", "out.npz", "report.json"]
+    names = ["out.csv", "out.glb", "out.mp4", "out.npz", "out.visemes.json", "out.wav", "out_frames", "report.json"]
+    assert sorted(path.name for path in made.iterdir()) == names
+    assert len(list((made / "out_frames").iterdir())) == len(load_animation(made / "out.npz"))
 
 
 def test_streams_and_length(made, speech_path):
@@ -122,7 +124,7 @@ def test_motion_is_what_animate_exports(made, tmp_path, speech_path):
     assert np.abs(animated.weights - motion.weights).max() < 1e-5
 
 
-@pytest.mark.parametrize("ending", ["npz", "csv"])
+@pytest.mark.parametrize("ending", ["npz", "csv", "glb", "visemes.json"])
 def test_render_of_what_was_exported(made, tmp_path, speech_path, ending):
     out = tmp_path / "again.mp4"
     arguments = ["render", made / f"out.{ending}", "--speech", speech_path, "-o", out, "--size", 128]

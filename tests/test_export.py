@@ -6,14 +6,17 @@ import struct
 
 import numpy as np
 import pytest
-from heads import tiny_head_file, unpack
+import soundfile
+from heads import pack, tiny_head_file, unpack
+from PIL import Image
 
 from codetalker.errors import UserError
-from codetalker.export import EXPORTERS, export, read_motion
+from codetalker.export import EXPORTERS, check_count, export, read_motion
 from codetalker.export.glb import quaternions
 from codetalker.head import load_head, rotation_matrices
 from codetalker.motion import ARKIT_NAMES, Animation
 from codetalker.pipeline import EXPORT_KINDS
+from codetalker.render import Track, render_frames
 
 
 @pytest.fixture
@@ -32,14 +35,76 @@ def test_the_table_is_the_one_that_the_commands_offer():
     assert tuple(EXPORTERS) == EXPORT_KINDS
 
 
-@pytest.mark.parametrize("kind", ["npz", "arkit"])
+@pytest.mark.parametrize("kind", ["npz", "arkit", "glb"])
 def test_motion_comes_back(tmp_path, head, animation, kind):
     path = export(kind, animation, head, tmp_path / "take.2").path
-    assert path.name == {"npz": "take.2.npz", "arkit": "take.2.csv"}[kind]
+    assert path.name == {"npz": "take.2.npz", "arkit": "take.2.csv", "glb": "take.2.glb"}[kind]
     back = read_motion(path)
-    assert back.fps == 30.0
-    np.testing.assert_allclose(back.weights, animation.weights, atol=1e-6)
-    np.testing.assert_allclose(back.head_rotation, animation.head_rotation, atol=1e-6)
+    assert back.fps == 30.0 and len(back) == 75
+    fine = 1e-5 if kind == "glb" else 1e-6  # its times are rounded
+    np.testing.assert_allclose(back.weights, animation.weights, atol=fine)
+    np.testing.assert_allclose(back.head_rotation, animation.head_rotation, atol=fine)
+
+
+@pytest.mark.parametrize("kind", ["npz", "arkit", "glb"])
+def test_what_was_exported_draws_the_same_picture(tmp_path, head, animation, kind):
+    few = Animation(animation.weights[:4] * 0.5, animation.head_rotation[:4], 30.0)
+    path = export(kind, few, head, tmp_path / "a").path
+    played_by = load_head(path) if kind == "glb" else head
+    given, again = (
+        np.stack([picture.copy() for picture in render_frames([track], 30.0, 128)])
+        for track in (Track(head, few), Track(played_by, read_motion(path)))
+    )
+    assert np.abs(given.astype(int) - again).max() <= 2 and np.abs(np.diff(given.astype(int), axis=0)).max() > 50
+
+
+def test_pictures_are_cut_out(tmp_path, head, animation):
+    few = Animation(animation.weights[:3] * 0.5, animation.head_rotation[:3], 30.0)
+    told = []
+    folder = export("png", few, head, tmp_path / "a", size=128, progress=told.append).path
+    files = sorted(folder.iterdir())
+    assert folder.name == "a_frames" and [file.name for file in files] == ["00000.png", "00001.png", "00002.png"]
+    assert told == pytest.approx([1 / 3, 2 / 3, 1.0])
+    cut = np.stack([np.asarray(Image.open(file)) for file in files]).astype(float)
+    assert cut.shape == (3, 128, 128, 4) and not cut[:, 0, 0, 3].any() and (cut[:, 64, 64, 3] == 255).all()
+    laid = np.array([0x33, 0x66, 0x99]) * (255 - cut[..., 3:]) / 255 + cut[..., :3] * cut[..., 3:] / 255
+    drawn = np.stack([picture.copy() for picture in render_frames([Track(head, few)], 30.0, 128, "#336699")])
+    assert np.abs(laid - drawn[..., :3]).max() < 3  # over a colour they are what is drawn on it
+    with pytest.raises(UserError, match="90000 frames are too many"):
+        check_count(90_000)
+
+
+def test_the_speech_stands_beside_the_glb(tmp_path, head, animation):
+    speech = np.sin(np.arange(40_000) / 20).astype(np.float32) * 0.5
+    path = export("glb", animation, head, tmp_path / "take.2", speech=speech).path
+    assert unpack(path.read_bytes())[0]["asset"]["extras"] == {"speech": "take.2.wav"}
+    sound, rate = soundfile.read(tmp_path / "take.2.wav", dtype="float32")
+    assert rate == 16_000
+    np.testing.assert_allclose(sound, speech, atol=1e-4)
+    assert "extras" not in unpack(export("glb", animation, head, tmp_path / "b").path.read_bytes())[0]["asset"]
+
+
+def test_damaged_or_motionless_glbs_are_refused(tmp_path, head, animation):
+    data = export("glb", animation, head, tmp_path / "a").path.read_bytes()
+    tree, binary = unpack(data)
+    still = {name: part for name, part in tree.items() if name != "animations"}
+    foreign = json.loads(json.dumps(tree))
+    for mesh in foreign["meshes"]:
+        mesh["extras"]["targetNames"] = [f"key {index}" for index in range(52)]
+    lost = json.loads(json.dumps(tree))
+    lost["animations"][0]["samplers"][0]["input"] = 10**6
+    path = tmp_path / "bad.glb"
+    for bad in (
+        b"",
+        data[:200],
+        data[: len(data) // 2],
+        pack(still, binary),
+        pack(foreign, binary),
+        pack(lost, binary),
+    ):
+        path.write_bytes(bad)
+        with pytest.raises(UserError, match=r"bad\.glb"):
+            read_motion(path)
 
 
 def test_the_table_looks_as_live_link_face_writes_it(tmp_path, head, animation):

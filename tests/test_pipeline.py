@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from codetalker import casting, pipeline
 from codetalker.errors import UserError
@@ -53,6 +54,8 @@ def drawn(monkeypatch):
     def export(kind, animation, head, stem, **belonging):
         path = stem.with_name(f"{stem.name}.{'csv' if kind == 'arkit' else kind}")
         path.write_text(kind)
+        if kind == "glb":
+            stem.with_name(f"{stem.name}.wav").write_text("the speech")
         return SimpleNamespace(path=path, deviation={})
 
     def track(head, animation, caption):
@@ -92,7 +95,7 @@ def test_everything_at_once(drawn, speech, out, tmp_path):
     job = Job(speech, out, exports=("npz", "arkit", "glb"), report=tmp_path / "report.json", size=128, seed=7)
     bundle, told = StandInBundle(), []
     report = pipeline.animate(job, bundle, lambda stage, fraction: told.append(stage))
-    assert names(out.parent) == ["my.take.csv", "my.take.glb", "my.take.mp4", "my.take.npz"]
+    assert names(out.parent) == ["my.take.csv", "my.take.glb", "my.take.mp4", "my.take.npz", "my.take.wav"]
     assert out.read_text() == "CodeTalker · calm | FaceFormer 128"
     assert json.loads((tmp_path / "report.json").read_text()) == report
     keys = ["audio_seconds", "frames", "fps", "style", "head", "weights", "decoding", "additions", "device", "seconds"]
@@ -207,3 +210,28 @@ def test_moving_vertices_get_no_additions(drawn, speech, out):
     moving = VertexAnimation(np.zeros((45, 4, 3), np.float32), np.zeros((4, 3), np.float32), 30.0)
     animations, added = pipeline.enliven([moving], np.zeros(24_000, np.float32), ("blink",), 0)
     assert animations == [moving] and added == ()
+
+
+def test_the_speech_beside_the_glb_never_replaces_the_users_own(drawn, speech, tmp_path):
+    before = speech.read_bytes()
+    pipeline.animate(Job(speech, speech.with_suffix(".mp4"), exports=("glb",)), StandInBundle())
+    assert names(tmp_path) == ["speech.glb", "speech.mp4", "speech.wav"] and speech.read_bytes() == before
+
+
+def test_pictures_are_never_mixed_with_older_ones(speech, out):
+    frames = out.parent / "my.take_frames"
+    frames.mkdir()
+    Job(speech, out)
+    with pytest.raises(UserError, match=r"my\.take_frames already: remove it"):
+        Job(speech, out, exports=("png",))
+
+
+def test_only_an_encoder_of_phones_tells_phones():
+    from codetalker.phones import PHONES
+    from codetalker.speech_encoder import MelEncoder, MelSpec
+
+    encoder = MelEncoder(MelSpec(width=16, blocks=1, attention_layers=1))
+    bundle = SimpleNamespace(encoders={"talker": encoder, "baseline": object()})
+    heard = SimpleNamespace(features=torch.rand(1, 30, encoder.dim))
+    assert pipeline.spoken_phones(bundle, heard, "talker").shape == (30, len(PHONES))
+    assert pipeline.spoken_phones(bundle, heard, "baseline") is None

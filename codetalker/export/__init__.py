@@ -11,6 +11,7 @@ from ..head import Head
 from ..motion import Animation, VertexAnimation, load_animation
 from .arkit import read_arkit_csv, write_arkit_csv
 from .glb import write_glb
+from .glb_motion import read_glb_motion
 from .pictures import check_count, write_pictures
 from .take import Take
 from .visemes import mouth_motion, read_visemes, write_visemes
@@ -49,16 +50,18 @@ def export(kind: str, animation: Animation | VertexAnimation, head: Head, stem: 
     return Exported(path, EXPORTERS[kind](Take(animation, head, **belonging), path))
 
 
-def read_motion(path: str | Path) -> Animation | VertexAnimation:
-    """A motion file of ours (.npz), an ARKit table (.csv), or visemes (.json), of which a plain mouth is made.
+# Of visemes a plain mouth is made.
+READERS: dict[str, Callable[[Path], Animation | VertexAnimation]] = {
+    ".npz": load_animation,
+    ".csv": read_arkit_csv,
+    ".glb": read_glb_motion,
+    ".json": lambda path: mouth_motion(read_visemes(path)),
+}
 
-    Raises UserError for anything else.
-    """
+
+def read_motion(path: str | Path) -> Animation | VertexAnimation:
+    """What was exported, but pictures. Raises UserError for anything else."""
     path = Path(path)
-    if path.suffix.lower() == ".csv":
-        return read_arkit_csv(path)
-    if path.suffix.lower() == ".npz":
-        return load_animation(path)
-    if path.suffix.lower() == ".json":
-        return mouth_motion(read_visemes(path))
-    raise UserError(f"{path.name} is no motion: give a .npz, an ARKit .csv, or visemes as .json")
+    if path.suffix.lower() not in READERS:
+        raise UserError(f"{path.name} is no motion: give a .npz, an ARKit .csv, an animated .glb, or a .visemes.json")
+    return READERS[path.suffix.lower()](path)
