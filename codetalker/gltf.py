@@ -68,6 +68,7 @@ class Glb:
     textures: list[np.ndarray]  # (H, W, 4) uint8, sRGB
     extras: dict[str, Any]  # of the asset
     skinned: bool = False  # its meshes hang on a skeleton
+    shaped: bool = False  # some of them have morph targets, wanted or not
 
 
 def read_glb(path: str | Path, wanted: Callable[[str], bool] = lambda name: True) -> Glb:
@@ -112,6 +113,7 @@ class _Reader:
 
     def read(self) -> Glb:
         self.vertices = self.faces = 0
+        self.shaped = False
         primitives = []
         placed = self._placed_meshes()
         for mesh, matrix, _ in placed:
@@ -123,7 +125,7 @@ class _Reader:
         for index in used:
             textures[index] = self._texture(index, kept=KEPT_PIXELS // math.ceil(math.sqrt(len(used) / 4)))
         extras = self.tree.get("asset", {}).get("extras", {})
-        return Glb(primitives, textures, extras, any(skinned for _, _, skinned in placed))
+        return Glb(primitives, textures, extras, any(skinned for _, _, skinned in placed), self.shaped)
 
     def _placed_meshes(self) -> list[tuple[int, np.ndarray, bool]]:
         """Meshes of the shown scene with their matrices (4, 4), and whether they have a skin."""
@@ -203,6 +205,7 @@ class _Reader:
     def _shapes(self, names: list[str], primitive: dict, expressions: dict) -> dict[str, list[tuple[int, float]]]:
         """{name: [(accessor of offsets, weight), ...]} of the wanted morph targets and expressions"""
         targets = primitive.get("targets", [])
+        self.shaped |= bool(targets)
         if len(targets) > MAX_TARGETS:
             raise Malformed(f"it has {len(targets)} shapes, at most {MAX_TARGETS} are read")
         if targets and names and len(names) != len(targets):

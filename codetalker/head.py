@@ -14,7 +14,7 @@ from .gltf import Material
 from .motion import ARKIT_NAMES
 
 HEADS = Path(__file__).resolve().parent.parent / "assets" / "heads"
-FILES = (".glb", ".gltf", ".vrm")  # what a head can be read from
+FILES = (".glb", ".gltf", ".vrm", ".obj", ".ply", ".stl")  # what a head can be read from
 MOVES = 1e-6  # of the head's height: what moves less under every shape stands still
 
 

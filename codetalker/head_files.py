@@ -1,4 +1,4 @@
-"""Heads from files: GLB, VRM and .gltf with shapes, of any unit and whichever way up."""
+"""Heads from files, of any unit and whichever way up: GLB, VRM and .gltf; OBJ, PLY and STL, which have no shapes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import mesh_files
 from .errors import UserError
 from .gltf import Glb, Primitive, read_glb
 from .head import Head, Part, find_neck
@@ -24,17 +25,28 @@ SHOULDERS = 4.5  # half the width that is shown of it
 
 
 def read_head(path: Path) -> Head:
-    """Raises UserError, one sentence, for a file that is unsound or no speaking face."""
+    """Raises UserError, one sentence, for a file that is unsound or no face."""
+    if path.suffix.lower() in mesh_files.SUFFIXES:
+        return _without_shapes(path.stem, [mesh_files.read_mesh(path)], Glb([], [], {}))
     glb = read_glb(path, is_known)
     primitives = [primitive for primitive in glb.primitives if len(primitive.faces)]
     if not primitives:
         raise UserError(f"the head {path.name} holds no surface")
     shapes = name_shapes(primitives)
-    if set(SPEAKING) <= set(shapes.missing):
+    if not set(SPEAKING) <= set(shapes.missing):
+        return _with_shapes(path.stem, primitives, shapes, glb)
+    if glb.shaped:
         raise UserError(
             f"the head {path.name} has no ARKit face shapes (jawOpen, mouthPucker ...) nor visemes, so it can't speak"
         )
-    return _with_shapes(path.stem, primitives, shapes, glb)
+    return _without_shapes(path.stem, primitives, glb)
+
+
+def _without_shapes(name: str, primitives: list[Primitive], glb: Glb) -> Head:
+    from .bare_heads import give_shapes  # which takes the shapes from a head that is read here
+
+    made = give_shapes(name, primitives)
+    return assemble(name, made.primitives, made.shapes, made.missing, glb.textures, {"transferred": True}, made.notes)
 
 
 def _with_shapes(name: str, primitives: list[Primitive], shapes: Shapes, glb: Glb) -> Head:

@@ -83,7 +83,9 @@ def measured_stance(
     rotation = max(_turns(), key=lambda turn: float(turn[1] @ up + turn[2] @ forward))
     scale, notes = _unit(size)
     if not np.array_equal(rotation, np.eye(3)):
-        notes.append(f"it was turned: {_axis(rotation[1])} was taken for up and {_axis(rotation[2])} for forward")
+        notes.append(
+            f"it was turned: {axis_name(rotation[1])} was taken for up and {axis_name(rotation[2])} for forward"
+        )
     return Stance(rotation, scale, mouth, size * scale, notes)
 
 
@@ -110,7 +112,8 @@ def _turns() -> list[np.ndarray]:
     return [turn for turn in signed if np.linalg.det(turn) > 0]
 
 
-def _axis(row: np.ndarray) -> str:
+def axis_name(row: np.ndarray) -> str:
+    """(3,) an axis, as z or -z"""
     index = int(np.abs(row).argmax())
     return ("-" if row[index] < 0 else "") + "xyz"[index]
 
