@@ -74,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = _add(commands, "render", _render, "a motion file and its speech to a video")
     command.add_argument(
-        "motion", type=Path, metavar="MOTION", help="a .npz by `motion`, an ARKit .csv, or .visemes.json"
+        "motion", type=Path, metavar="MOTION", help="a .npz by `motion`, an ARKit .csv or .glb, or a .visemes.json"
     )
     command.add_argument("--speech", type=Path, required=True, metavar="SPEECH")
     command.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mp4")
