@@ -23,7 +23,7 @@ from .upright import UNITS, Stance, axis_name
 HEIGHT = (0.15, 0.6)  # metres: a mesh of another height is in another unit
 USUAL = 0.30  # metres
 ALIKE = 0.0023  # metres by which our face, only stretched, is off another one: then it is a face for sure,
-UNLIKE = 0.006  # and beyond this it is none
+UNLIKE = 0.004  # and beyond this it is none
 CLEARLY = 0.8  # of that distance: what is off by less than that share of another is clearly better
 SIZES = (1.0, 0.75, 1.33)  # tried where the unit is unknown
 INSIDE = 30  # points of teeth or eyes that a mesh has at least, where it has any
@@ -69,7 +69,7 @@ def give_shapes(name: str, primitives: list[Primitive]) -> Made:
         primitives += lent
         shapes += moved
         notes.append(words)
-    if made.face.lips is None or not made.face.lips.parted:
+    if not made.face.parted:
         notes.append("its lips are one surface, so that its mouth can't be seen to open")
     shapes = np.concatenate(shapes, axis=1)
     missing = [name for name, offsets in zip(ARKIT_NAMES, shapes) if not offsets.any()]
@@ -140,7 +140,7 @@ def _lent(made: Transferred) -> list[tuple[str, list[Primitive], list[np.ndarray
     result = []
     counts = np.bincount(made.kinds, minlength=len(made.source.parts))
     named = {word: [i for i, part in enumerate(made.source.parts) if word in part.name] for word in ("eye", "teeth")}
-    if made.face.lips is not None and made.face.lips.parted and counts[named["teeth"]].sum() < INSIDE:
+    if made.face.parted and counts[named["teeth"]].sum() < INSIDE:
         parts = [part for part in made.source.parts if any(word in part.name for word in ("teeth", "mouth"))]
         lent = [_lend(made, part, slice(None)) for part in parts]
         if not _has_bag(made.face):

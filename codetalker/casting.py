@@ -104,6 +104,11 @@ def _from_template(name: str, template: np.ndarray, faces: np.ndarray | None, to
 
 
 def _check_vertices(head: Head, template: np.ndarray, told: str) -> None:
+    if head.extras.get("transferred"):
+        raise UserError(
+            f"the head {head.name} has no shapes of its own, so it can't play {told}, which moves vertices: give a GLB "
+            "of its topology that has them, or import the weights with --topology"
+        )
     if len(head.vertices) != len(template):
         raise UserError(
             f"the head {head.name} has {len(head.vertices)} vertices, but {told} moves {len(template)}: "

@@ -138,7 +138,9 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_picture_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--head", metavar="NAME|FILE", help="one of `heads`, or a .glb, .gltf or .vrm")
+    command.add_argument(
+        "--head", metavar="NAME|FILE", help="one of `heads`, or a .glb, .vrm, .gltf, .obj, .ply or .stl"
+    )
     command.add_argument("--size", type=int, default=512, metavar="PIXELS", help="of each picture (default: 512)")
     command.add_argument("--background", metavar="#RRGGBB", help="a colour instead of the glow behind the head")
     command.add_argument("--drift", action="store_true", help="let the camera sway slowly")
@@ -200,7 +202,7 @@ def _animate(options: argparse.Namespace) -> int:
 
 def _motion(options: argparse.Namespace) -> int:
     with _Bars() as bars:
-        pipeline.write_motion(
+        report = pipeline.write_motion(
             options.speech,
             options.out,
             options.weights,
@@ -212,7 +214,13 @@ def _motion(options: argparse.Namespace) -> int:
             decoding=options.decoding,
             additions=options.add,
         )
+    _note(report)
     return 0
+
+
+def _note(report: dict) -> None:
+    if "additions_note" in report:
+        print(f"codetalker: {report['additions_note']}", file=sys.stderr)
 
 
 def _render(options: argparse.Namespace) -> int:

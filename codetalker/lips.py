@@ -17,6 +17,7 @@ SEEDS = (0.008, 0.017)  # above and below the slit the skin belongs to one lip f
 SEED_WIDTH = 0.012
 TOUCHING = 0.004  # lips are this near to each other at most
 NARROW = 0.015  # a slit that is less wide is no mouth
+SEALED = 0.022  # half the width of a mouth whose lips are one surface
 SEARCHED = (0.0, -0.004, 0.004, -0.008, 0.008, -0.012, 0.012)
 DEEP = 0.005  # what connects the lips further in than this is the mouth's inside
 FADE, CORNER = 0.025, 0.002  # over which the sides of the lips fade into one, around the slit and at its corners
@@ -82,8 +83,7 @@ def _lips_at(surface: Surface, mouth: np.ndarray, middle: float) -> Lips | None:
     parted = bool(bridge < foremost - 0.006 - DEEP and distance.min() < 2 * TOUCHING)
     mutual = (back[nearest] == np.arange(len(above))) & (distance < max(TOUCHING, 1.5 * distance.min()))
     pairs = np.stack([above[mutual], below[nearest[mutual]]], 1)
-    if parted:
-        pairs = pairs[_apart(graph, places, pairs)]
+    pairs = pairs[_apart(graph, places, pairs) if parted else np.abs(offset[pairs[:, 0], 0]) < SEALED]
     line = 0.5 * (places[pairs[:, 0]] + places[pairs[:, 1]])
     chosen = _foremost_pairs(line - [middle, 0.0, 0.0])
     if len(chosen) < 3 or (parted and np.ptp(line[chosen, 0]) < NARROW):

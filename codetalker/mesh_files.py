@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import UserError
 from .gltf import MAX_BYTES, MAX_FACES, MAX_VERTICES, Material, Primitive
+from .surface import untangle
 
 SUFFIXES = (".obj", ".ply", ".stl")
 SRGB = 2.2  # exponent of the colours that such files hold
@@ -66,18 +67,16 @@ def _stl(content: bytes) -> dict:
 def _arrays(made: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     from trimesh.geometry import triangulate_quads
 
-    from .surface import hang_together
-
     faces = np.asarray(triangulate_quads(made["faces"])) if "faces" in made else np.zeros((0, 3))
     vertices, faces = np.asarray(made.get("vertices", np.zeros((0, 3)))).reshape(-1, 3), faces.astype(np.int64)
     with np.errstate(over="ignore"):
         vertices = vertices.astype(np.float32)
     colours = made.get("vertex_colors")
     colours = None if colours is None or len(colours) != len(vertices) else _linear(np.asarray(colours))
-    if made.get("soup") and len(faces) <= MAX_FACES and np.isfinite(vertices).all():
-        surface = hang_together(vertices, faces)
-        return surface.points.astype(np.float32), surface.point[faces].astype(np.int32), None
-    return vertices, faces, colours
+    if 0 < len(faces) <= MAX_FACES and 0 <= faces.min() <= faces.max() < len(vertices) and np.isfinite(vertices).all():
+        copied, faces = untangle(vertices, faces, made.get("soup", False))
+        vertices, colours = vertices[copied], None if colours is None else colours[copied]
+    return vertices, faces.astype(np.int32), colours
 
 
 def _linear(colours: np.ndarray) -> np.ndarray:

@@ -46,9 +46,13 @@ class Face:
     lips: Lips | None
     outer: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
+    @property
+    def parted(self) -> bool:
+        return self.lips is not None and self.lips.parted
+
     def side(self, samples: Samples) -> np.ndarray:
-        """(N,) of which lip: 1 upper, -1 lower, 0 of neither"""
-        if self.lips is None:
+        """(N,) of which lip: 1 upper, -1 lower, 0 of neither; 0 for all where the lips are one surface"""
+        if not self.parted:
             return np.zeros(len(samples.face))
         sides = self.lips.side[self.surface.point][self.surface.faces[samples.face]]
         foremost = sides[np.arange(len(sides)), np.abs(sides).argmax(1)]
@@ -123,7 +127,7 @@ class _Task:
     def __init__(self, source: Face, target: Face) -> None:
         self.source, self.target = source, target
         self.controls = _controls(source)
-        self.sides = source.side(self.controls)
+        self.sides = source.side(self.controls) * target.parted
         self.near = np.linalg.norm(self.controls.places - source.mouth, axis=1) < FACE
         self.marks_from, self.marks_to = _landmarks(source, target)
         self.nearest = _Nearest(target)
@@ -210,7 +214,7 @@ def _moved(samples: Samples, vertices: np.ndarray, faces: np.ndarray) -> tuple[n
 def _landmarks(source: Face, target: Face) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (M, 3): the tip of the nose, the lips' line from corner to corner or its middle."""
     pairs = [(source.profile.tip, target.profile.tip), (source.mouth, target.mouth)]
-    if source.lips is not None and target.lips is not None and target.lips.parted:
+    if source.parted and target.parted:
         for share in np.linspace(-1.0, 1.0, 9):
             pairs += zip(_across(source, share), _across(target, share))
     one, other = zip(*pairs)

@@ -100,7 +100,7 @@ def transfer_shapes(name: str, vertices: np.ndarray, faces: np.ndarray) -> Trans
     if not misfit < MISFIT:
         raise UserError(NO_FACE.format(name))
     side = np.zeros(len(surface.points))
-    if face.lips is not None:
+    if face.parted:
         side[surface.point[of_skin]] = face.lips.side[face.surface.point]
     moved = _carry(source, warp)
     points, kinds, colours = _look_up(source, warp, surface, side, moved)
@@ -167,7 +167,7 @@ def _look_up(
     placed, normals = warp(head.vertices.astype(np.float64)), _normals(surface)
     for rows, parts in ((own, [skin_part(head)]), (~own, body_parts(head))):
         if rows.any():
-            among = _Laid(source, placed, parts)
+            among = _Laid(source, placed, parts, two_lips=side.any())
             vertices[rows], shares[rows], gap[rows] = among.nearest(surface.points[rows], normals[rows], side[rows])
     fade = np.clip((FAR - gap) / (FAR - NEAR), 0.0, 1.0)[:, None]
     result = np.zeros((len(moved), len(own), 3), np.float32)
@@ -185,12 +185,13 @@ def _look_up(
 class _Laid:
     """Parts of the source as they were laid onto another head."""
 
-    def __init__(self, source: Source, placed: np.ndarray, parts: list[Part]) -> None:
+    def __init__(self, source: Source, placed: np.ndarray, parts: list[Part], two_lips: bool) -> None:
         head, skin = source.head, skin_part(source.head)
         self.faces = np.concatenate([head.faces[part.faces] for part in parts])
         self.samples, self.placed = spread(placed, self.faces, SAMPLES), placed
         lips = np.zeros(len(head.vertices))
-        lips[skin.vertices] = source.face.lips.side[source.face.surface.point]
+        if two_lips:
+            lips[skin.vertices] = source.face.lips.side[source.face.surface.point]
         sides = lips[self.faces[self.samples.face]]
         foremost = sides[np.arange(len(sides)), np.abs(sides).argmax(1)]
         self.tree = cKDTree(self._place(self.samples.places, self.samples.normals, foremost))
