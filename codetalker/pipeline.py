@@ -67,6 +67,8 @@ class Job:
         unknown = [kind for kind in self.exports if kind not in EXPORT_KINDS]
         if unknown:
             raise UserError(f"can't export {', '.join(unknown)}: there is {', '.join(EXPORT_KINDS)}")
+        if self.report == self.out.with_name(f"{self.out.stem}.visemes.json") and "visemes" in self.exports:
+            raise UserError(f"the report {shown(self.report)} is also the visemes' file: choose another name")
         frames = self.out.with_name(f"{self.out.stem}_frames")
         if "png" in self.exports and frames.exists():
             raise UserError(f"there is {shown(frames)} already: remove it, or choose another output")
@@ -152,14 +154,12 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             "head": head.name,
             "weights": bundle.name,
             "decoding": decoding,
-            "additions": list(added),
+            **told_additions(bundle, job.additions, added),
             "device": str(bundle.device),
             "seconds": watch.report(),
         }
         if deviations:
             report["deviations"] = deviations
-        if job.additions and bundle.space == "vertices":
-            report["additions_note"] = "nothing was added: moving vertices have no shapes for it"
         if head.notes:
             report["head_notes"] = head.notes
         if job.report is not None:
@@ -178,8 +178,8 @@ def write_motion(
     progress: Progress | None = None,
     decoding: str = "auto",
     additions: tuple[str, ...] = (),
-) -> tuple[str, ...]:
-    """Speech to a motion file (.npz), without rendering; returns what was added to it of `additions`."""
+) -> dict:
+    """Speech to a motion file (.npz), without rendering; returns a report of its `additions`."""
     check_output(out, ".npz", (speech_path,))
     check_additions(additions)
     watch = Stopwatch(progress)
@@ -193,7 +193,7 @@ def write_motion(
             animation = bundle.generate(heard, style=style, model=model, seed=seed, progress=tell)
             (animation,), added = enliven([animation], speech, additions, seed)
         animation.save(folder / out.name)
-    return added
+    return told_additions(bundle, additions, added)
 
 
 def render_motion(
@@ -265,6 +265,14 @@ def enliven(
 
     added = choose(wanted, animations)
     return [add_life(one, speech, added, seed) if added else one for one in animations], added
+
+
+def told_additions(bundle: Bundle, wanted: tuple[str, ...], added: tuple[str, ...]) -> dict:
+    """For a report: what was added, and why nothing was where it was asked for."""
+    told: dict = {"additions": list(added)}
+    if wanted and bundle.space == "vertices":
+        told["additions_note"] = "nothing was added: moving vertices have no shapes for it"
+    return told
 
 
 def check_additions(names: tuple[str, ...]) -> None:

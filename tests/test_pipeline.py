@@ -210,6 +210,8 @@ def test_moving_vertices_get_no_additions(drawn, speech, out):
     moving = VertexAnimation(np.zeros((45, 4, 3), np.float32), np.zeros((4, 3), np.float32), 30.0)
     animations, added = pipeline.enliven([moving], np.zeros(24_000, np.float32), ("blink",), 0)
     assert animations == [moving] and added == ()
+    told = pipeline.told_additions(SimpleNamespace(space="vertices"), ("blink",), added)
+    assert told["additions"] == [] and "no shapes" in told["additions_note"]
 
 
 def test_the_speech_beside_the_glb_never_replaces_the_users_own(drawn, speech, tmp_path):
@@ -222,6 +224,8 @@ def test_pictures_are_never_mixed_with_older_ones(speech, out):
     frames = out.parent / "my.take_frames"
     frames.mkdir()
     Job(speech, out)
+    with pytest.raises(UserError, match="also the visemes' file"):
+        Job(speech, out, exports=("visemes",), report=out.with_name("my.take.visemes.json"))
     with pytest.raises(UserError, match=r"my\.take_frames already: remove it"):
         Job(speech, out, exports=("png",))
 
