@@ -197,6 +197,7 @@ def _animate(options: argparse.Namespace) -> int:
     with _Bars() as bars:
         report = pipeline.animate(job, options.weights, progress=bars)
     _tell(report["head"], report.get("head_notes", []))
+    _note(report)
     return 0
 
 
@@ -216,11 +217,6 @@ def _motion(options: argparse.Namespace) -> int:
         )
     _note(report)
     return 0
-
-
-def _note(report: dict) -> None:
-    if "additions_note" in report:
-        print(f"codetalker: {report['additions_note']}", file=sys.stderr)
 
 
 def _render(options: argparse.Namespace) -> int:
@@ -323,6 +319,12 @@ def _tell(head: str, notes: list[str]) -> None:
     """A line on stderr of what was guessed about a head, where anything was."""
     if notes:
         print(f"codetalker: the head {head}: {'; '.join(notes)}", file=sys.stderr)
+
+
+def _note(report: dict) -> None:
+    """A line on stderr where nothing could be added."""
+    if "additions_note" in report:
+        print(f"codetalker: {report['additions_note']}", file=sys.stderr)
 
 
 def _complain(message: str) -> int:

@@ -148,3 +148,12 @@ def test_a_reader_that_leaves_early_is_no_error(weights):
     process.stdout.close()
     assert process.stderr.read() == b"" and process.wait() == 0
     process.stderr.close()
+
+
+def test_what_could_not_be_added_is_told(capsys, monkeypatch, tmp_path, speech):
+    told = {"additions": [], "additions_note": "nothing was added: moving vertices", "head": "ada"}
+    monkeypatch.setattr(pipeline, "animate", lambda *given, **options: told)
+    monkeypatch.setattr(pipeline, "write_motion", lambda *given, **options: told)
+    for command, out in (("animate", "out.mp4"), ("motion", "out.npz")):
+        assert cli.main([command, str(speech), "-o", str(tmp_path / out), "--add", "blink"]) == 0
+        assert capsys.readouterr().err == "codetalker: nothing was added: moving vertices\n"
