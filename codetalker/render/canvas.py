@@ -1,4 +1,4 @@
-"""The framebuffers that the scene is drawn into: smooth edges, a kept backdrop, and only what changes drawn anew."""
+"""The framebuffers that the heads are drawn into: smooth edges, a kept backdrop, and only what changes drawn anew."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import ctypes
 import numpy as np
 from OpenGL import GL
 
+from ..surroundings import Colour
+from .context import Program
+
 # On software GL a picture of twice the size, averaged, costs a quarter less than 4x multisampling and looks the same.
 FINER = 2
 
@@ -14,69 +17,83 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in the picture's pix
 
 
 class Canvas:
-    """A picture of width x height pixels, drawn FINER times as large. All of it lives as long as the GL context."""
+    """Tiles of size x size pixels side by side, drawn FINER times as large on nothing, then laid over the backdrop.
 
-    def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        self._colours = [int(name) for name in GL.glGenRenderbuffers(3)]
+    Colours are weighted by their alpha all the way. All of it lives as long as the GL context.
+    """
+
+    def __init__(self, tiles: int, size: int) -> None:
+        self.width, self.height, self._size = tiles * size, size, size
+        self._average, self._glow = Program("screen", "average"), Program("screen", "backdrop")
+        self._corners = int(GL.glGenVertexArrays(1))
+        self._textures = [int(name) for name in GL.glGenTextures(3)]
         self._depth = int(GL.glGenRenderbuffers(1))
-        self._drawn, self._kept, self._plain = self._buffers = [int(name) for name in GL.glGenFramebuffers(3)]
-        for buffer, colour in zip(self._buffers, self._colours):
-            scale = 1 if buffer == self._plain else FINER
-            _attach(buffer, GL.GL_COLOR_ATTACHMENT0, colour, GL.GL_RGBA, scale * width, scale * height)
-        _attach(
-            self._drawn, GL.GL_DEPTH_ATTACHMENT, self._depth, GL.GL_DEPTH_COMPONENT24, FINER * width, FINER * height
-        )
+        self._buffers = [int(name) for name in GL.glGenFramebuffers(3)]
+        self._drawn, self._backdrop, self._picture = zip(self._buffers, self._textures)
+        for (buffer, texture), finer in ((self._drawn, FINER), (self._backdrop, 1), (self._picture, 1)):
+            _attach_colour(buffer, texture, finer * self.width, finer * self.height)
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._drawn[0])
+        GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, self._depth)
+        GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, GL.GL_DEPTH_COMPONENT24, FINER * self.width, FINER * self.height)
+        GL.glFramebufferRenderbuffer(GL.GL_DRAW_FRAMEBUFFER, GL.GL_DEPTH_ATTACHMENT, GL.GL_RENDERBUFFER, self._depth)
 
     def delete(self) -> None:
         GL.glDeleteFramebuffers(3, self._buffers)
-        GL.glDeleteRenderbuffers(4, [*self._colours, self._depth])
+        GL.glDeleteTextures(3, self._textures)
+        GL.glDeleteRenderbuffers(1, [self._depth])
+        GL.glDeleteVertexArrays(1, [self._corners])
 
-    def fill(self, colour: tuple[float, float, float, float]) -> None:
-        """Before anything is drawn."""
-        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._drawn)
-        GL.glClearColor(*colour)
+    def fill(self, background: Colour | None) -> None:
+        """The backdrop of all later frames: a colour, or the glow."""
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._backdrop[0])
+        GL.glClearColor(*(background or (0.0, 0.0, 0.0, 1.0)))
         GL.glClear(GL.GL_COLOR_BUFFER_BIT)
+        if background is None:
+            self._glow.use()
+            self._glow.set_number("size", self._size)
+            self._cover((0, 0, self.width, self.height))
+        self.begin()
+        self._lay_over((0, 0, self.width, self.height))
 
-    def keep(self) -> None:
-        """What has just been drawn is under all later frames: copying it costs a quarter of drawing it."""
-        box = 0, 0, self.width, self.height
-        _copy(self._drawn, self._kept, _finer(box), _finer(box))
-        self._average(box)
-
-    def begin(self, boxes: list[Box]) -> None:
-        """From here on drawing goes here. Within the boxes the backdrop is put back and depth is cleared."""
-        for box in boxes:
-            _copy(self._kept, self._drawn, _finer(box), _finer(box))
-        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._drawn)
-        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
+    def begin(self) -> None:
+        """From here on drawing goes here, onto nothing."""
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._drawn[0])
+        GL.glClearColor(0.0, 0.0, 0.0, 0.0)
+        GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
 
     def read(self, picture: np.ndarray, boxes: list[Box]) -> None:
         """picture: (H, W, 4) uint8, filled, RGBA, the first row first; boxes: what has changed since the last one"""
         for box in boxes:
-            self._average(box)
-        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._plain)
+            self._lay_over(box)
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._picture[0])
         pointer = ctypes.c_void_p(picture.ctypes.data)
         GL.glReadPixels(0, 0, self.width, self.height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pointer)
 
-    def _average(self, box: Box) -> None:
-        _copy(self._drawn, self._plain, _finer(box), box)
+    def _lay_over(self, box: Box) -> None:
+        """What was drawn, over the backdrop."""
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._picture[0])
+        self._average.use()
+        self._average.set_sampler("backdrop", 1, self._backdrop[1])
+        self._average.set_sampler("drawn", 0, self._drawn[1])
+        self._cover(box)
+
+    def _cover(self, box: Box) -> None:
+        """Runs the program in use for every pixel of the box."""
+        left, top, right, bottom = box
+        for capability in (GL.GL_DEPTH_TEST, GL.GL_BLEND, GL.GL_CULL_FACE):
+            GL.glDisable(capability)
+        GL.glViewport(left, top, right - left, bottom - top)
+        GL.glBindVertexArray(self._corners)
+        GL.glDrawArrays(GL.GL_TRIANGLE_STRIP, 0, 4)
+        GL.glBindVertexArray(0)
 
 
-def _attach(buffer: int, place: int, storage: int, kind: int, width: int, height: int) -> None:
-    GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, storage)
-    GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, kind, width, height)
+def _attach_colour(buffer: int, texture: int, width: int, height: int) -> None:
+    GL.glBindTexture(GL.GL_TEXTURE_2D, texture)
+    GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, width, height, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, None)
+    for side in (GL.GL_TEXTURE_MIN_FILTER, GL.GL_TEXTURE_MAG_FILTER):
+        GL.glTexParameteri(GL.GL_TEXTURE_2D, side, GL.GL_LINEAR)  # meets the corner that four pixels share: their mean
+    for axis in (GL.GL_TEXTURE_WRAP_S, GL.GL_TEXTURE_WRAP_T):
+        GL.glTexParameteri(GL.GL_TEXTURE_2D, axis, GL.GL_CLAMP_TO_EDGE)
     GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, buffer)
-    GL.glFramebufferRenderbuffer(GL.GL_DRAW_FRAMEBUFFER, place, GL.GL_RENDERBUFFER, storage)
-
-
-def _finer(box: Box) -> Box:
-    return tuple(FINER * edge for edge in box)
-
-
-def _copy(source: int, target: int, taken: Box, put: Box) -> None:
-    """Where sizes differ the filter meets the corner that four pixels share: their mean."""
-    GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, source)
-    GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, target)
-    filtered = GL.GL_NEAREST if taken == put else GL.GL_LINEAR
-    GL.glBlitFramebuffer(*taken, *put, GL.GL_COLOR_BUFFER_BIT, filtered)
+    GL.glFramebufferTexture2D(GL.GL_DRAW_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, texture, 0)

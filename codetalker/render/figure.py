@@ -28,9 +28,8 @@ class Surface(IntEnum):
 
 @dataclass(frozen=True)
 class Batch:
-    """What is drawn in one go: vertices (N,) indices into the figure's, faces (F, 3) into those."""
+    """What is drawn in one go. faces: (F, 3) of the figure's vertices"""
 
-    vertices: np.ndarray
     faces: np.ndarray
     double_sided: bool
     blended: bool
@@ -51,13 +50,15 @@ class Camera:
 @dataclass(frozen=True)
 class Figure:
     """vertices: (V, 3) float32 at rest, faces: (F, 3), welds: (V,) the normal that a vertex shares,
-    surface: (V, 4) float32: kind, openness to the sky, to the key, to the rim light; the others: as Head's
+    surface: (V, 4) float32: kind, openness to the sky, to the key, to the rim light, gloss: (V,) float32 strength of
+    the highlights; the others: as Head's
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     welds: np.ndarray
     surface: np.ndarray
+    gloss: np.ndarray
     colours: np.ndarray
     texcoords: np.ndarray
     textures: list[np.ndarray]
@@ -83,6 +84,7 @@ def figure_of(head: Head) -> Figure:
             head.faces,
             _welds(head),
             surface,
+            _gloss(head, surface[:, 0].astype(int)),
             head.colours,
             head.texcoords,
             head.textures,
@@ -92,11 +94,31 @@ def figure_of(head: Head) -> Figure:
     return _made[head]
 
 
+GLOSS = {Surface.SKIN: 0.16, Surface.EYE: 1.0, Surface.WET: 0.38, Surface.HAIR: 0.0, Surface.MATTE: 0.02}
+GLOSS_OF_LIPS = 0.42
+
+
+def _gloss(head: Head, kinds: np.ndarray) -> np.ndarray:
+    """(V,) By the kind of surface; lips, as far as they are redder than the skin around them, are moist."""
+    gloss = np.array([GLOSS[kind] for kind in Surface], np.float32)[kinds]
+    skin = kinds == Surface.SKIN
+    lips = head.regions.get("lips", np.zeros(0, int))
+    lips = lips[skin[lips]]
+    if not len(lips) or not head.has_shapes:
+        return gloss
+    red = head.colours[:, 0] / np.maximum(head.colours[:, 1:3].mean(1), 1e-3)
+    usual, most = np.median(red[skin]), np.quantile(red[lips], 0.9)
+    if most > 1.15 * usual:
+        share = np.clip((red[lips] - usual) / (most - usual), 0.0, 1.0)
+        gloss[lips] += (GLOSS_OF_LIPS - gloss[lips]) * share * share
+    return gloss
+
+
 _NAMES = (
+    (Surface.MATTE, r"cloth|shirt|collar|dress|glass"),
     (Surface.HAIR, r"hair|brow|lash|beard|cap\b"),
     (Surface.WET, r"teeth|tooth|gum|tongue|mouth|oral|saliva"),
     (Surface.EYE, r"eye|iris|cornea|sclera|pupil"),
-    (Surface.MATTE, r"cloth|shirt|collar|dress|glass"),
 )
 
 
@@ -142,12 +164,11 @@ def _batches(head: Head) -> list[Batch]:
         groups.setdefault((material.blended, glossy, not double_sided, material.texture), []).append(part)
     batches = []
     for (blended, glossy, single_sided, texture), parts in sorted(groups.items(), key=lambda item: item[0][:3]):
-        vertices = np.concatenate([np.arange(part.vertices.start, part.vertices.stop) for part in parts])
         faces = np.concatenate([head.faces[part.faces] for part in parts])
-        batches.append(Batch(vertices, np.searchsorted(vertices, faces), not single_sided, blended, glossy, texture))
+        batches.append(Batch(faces, not single_sided, blended, glossy, texture))
     if not head.has_shapes:  # a bare mesh has no mouth behind its lips
         faces = np.concatenate([head.faces[:, ::-1], find_holes(head.vertices, head.faces)])
-        batches.insert(0, Batch(np.arange(len(head.vertices)), faces, False, False, False, None, inside=True))
+        batches.insert(0, Batch(faces, False, False, False, None, inside=True))
     return batches
 
 
