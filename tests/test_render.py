@@ -12,7 +12,7 @@ from heads import tiny_head_file
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from codetalker.errors import UserError
-from codetalker.head import load_head
+from codetalker.head import list_heads, load_head
 from codetalker.motion import ARKIT_NAMES, Animation
 from codetalker.render import (
     RenderError,
@@ -253,23 +253,63 @@ def test_without_egl_it_says_what_to_install(monkeypatch):
         RenderProcess().start()
 
 
-def test_the_process_does_not_grow(head):
+def grows_by(figure, vertices: np.ndarray, size: int, frames: int) -> int:
+    """KiB that the renderer's process has gained after as many frames, and scenes that come and go"""
+
     def resident() -> int:
         status = Path(f"/proc/{shared_process().pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0])  # KiB
 
-    figure = figure_of(head)
-
-    def draw(frames: int) -> None:
-        for _ in shared_process().frames([figure, figure], 64, ([head.vertices] * 2 for _ in range(frames))):
+    def draw(count: int) -> None:
+        for _ in shared_process().frames([figure, figure], size, ([vertices] * 2 for _ in range(count))):
             pass
 
     draw(60)
     before = resident()
-    draw(240)
+    draw(frames)
     for _ in range(4):
-        draw(1)  # scenes come and go
-    assert resident() - before < 5 * 1024
+        draw(1)
+    return resident() - before
+
+
+def test_the_process_does_not_grow(head):
+    assert grows_by(figure_of(head), head.vertices, 64, 1_000) < 5 * 1024
+
+
+@pytest.mark.slow
+def test_the_process_does_not_grow_with_an_open_head():
+    head = load_head(list_heads()[0])
+    assert grows_by(figure_of(head), head.vertices, 512, 1_000) < 5 * 1024
+
+
+def test_a_job_that_is_given_up_leaves_the_process_to_the_next(head, tmp_path):
+    check_gl()
+    pid = shared_process().pid
+
+    def stop(fraction: float) -> None:
+        if fraction > 0.3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render_video([Track(head, motion(30))], np.zeros(16_000, np.float32), tmp_path / "a.mp4", FPS, SIZE, stop)
+    frames = render_frames([Track(head, motion(30))], FPS, SIZE)
+    next(frames)
+    frames.close()
+    weights = np.zeros((2, 52), np.float32)
+    weights[1, JAW] = 1.0
+    shut, opened = render_stills(head, weights, size=SIZE).astype(int)
+    assert np.abs(shut - opened).max() > 50  # its own pictures, not the last job's
+    assert shared_process().pid == pid
+
+
+def test_a_motion_that_breaks_off_is_survived(head):
+    def broken():
+        yield [head.vertices]
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        list(shared_process().frames([figure_of(head)], SIZE, broken()))
+    assert len(frames_of(head, motion(2))) == 2
 
 
 def frames_of(head, motion_, **options) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 from OpenGL import GL
 
 from .canvas import FINER
-from .context import Program
+from .context import Programs
 from .figure import Batch, Figure, Surface
 from .normals import Normals
 from .tile import Tile
@@ -67,14 +67,10 @@ class Body:
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._sent)
         GL.glBufferSubData(GL.GL_ARRAY_BUFFER, 0, self._moving.nbytes, self._moving)
 
-    def draw(self, programs: dict[tuple[str, ...], Program]) -> None:
+    def draw(self, programs: Programs) -> None:
         GL.glViewport(*(FINER * edge for edge in self.tile.viewport))
         for batch, start, stop in zip(self._batches, self._starts, self._starts[1:]):
-            names = program_names(batch)
-            if names not in programs:
-                programs[names] = Program("mesh", "mesh", *names)
-            program = programs[names]
-            program.use()
+            program = programs.use("mesh", "mesh", *defined(batch))
             program.set_matrix("to_clip", self.tile.to_clip)
             program.set_vector("camera", self.tile.position)
             if batch.texture is not None:
@@ -86,7 +82,7 @@ class Body:
         GL.glBindVertexArray(0)
 
 
-def program_names(batch: Batch) -> tuple[str, ...]:
+def defined(batch: Batch) -> tuple[str, ...]:
     """What is defined in the shaders of a batch."""
     named = {"TEXTURED": batch.texture is not None, "GLOSSY": batch.glossy, "BLENDED": batch.blended}
     return tuple(name for name, needed in named.items() if needed)

@@ -8,7 +8,7 @@ import numpy as np
 from OpenGL import GL
 
 from ..surroundings import Colour
-from .context import Program
+from .context import Programs
 
 # On software GL a picture of twice the size, averaged, costs a quarter less than 4x multisampling and looks the same.
 FINER = 2
@@ -22,9 +22,9 @@ class Canvas:
     Colours are weighted by their alpha all the way. All of it lives as long as the GL context.
     """
 
-    def __init__(self, tiles: int, size: int) -> None:
-        self.width, self.height, self._size = tiles * size, size, size
-        self._average, self._glow = Program("screen", "average"), Program("screen", "backdrop")
+    def __init__(self, tiles: int, size: int, programs: Programs) -> None:
+        self.width, self.height, self.size = tiles * size, size, size
+        self._programs = programs
         self._corners = int(GL.glGenVertexArrays(1))
         self._textures = [int(name) for name in GL.glGenTextures(3)]
         self._depth = int(GL.glGenRenderbuffers(1))
@@ -49,8 +49,7 @@ class Canvas:
         GL.glClearColor(*(background or (0.0, 0.0, 0.0, 1.0)))
         GL.glClear(GL.GL_COLOR_BUFFER_BIT)
         if background is None:
-            self._glow.use()
-            self._glow.set_number("size", self._size)
+            self._programs.use("screen", "backdrop").set_number("size", self.size)
             self._cover((0, 0, self.width, self.height))
         self.begin()
         self._lay_over((0, 0, self.width, self.height))
@@ -72,9 +71,9 @@ class Canvas:
     def _lay_over(self, box: Box) -> None:
         """What was drawn, over the backdrop."""
         GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._picture[0])
-        self._average.use()
-        self._average.set_sampler("backdrop", 1, self._backdrop[1])
-        self._average.set_sampler("drawn", 0, self._drawn[1])
+        program = self._programs.use("screen", "average")
+        program.set_sampler("backdrop", 1, self._backdrop[1])
+        program.set_sampler("drawn", 0, self._drawn[1])
         self._cover(box)
 
     def _cover(self, box: Box) -> None:

@@ -61,6 +61,21 @@ class Program:
         return self._places[name]
 
 
+class Programs:
+    """Each made once: a context does not give back all of a program's memory."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, ...], Program] = {}
+
+    def use(self, vertex: str, fragment: str, *names: str) -> Program:
+        """The program, which is in use from here on."""
+        key = vertex, fragment, *names
+        if key not in self._made:
+            self._made[key] = Program(*key)
+        self._made[key].use()
+        return self._made[key]
+
+
 def _with_head(path: Path, head: str) -> str:
     version, _, rest = path.read_text(encoding="utf-8").partition("\n")
     return f"{version}\n{head}#line 2\n{rest}"

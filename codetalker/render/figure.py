@@ -94,8 +94,8 @@ def figure_of(head: Head) -> Figure:
     return _made[head]
 
 
-GLOSS = {Surface.SKIN: 0.16, Surface.EYE: 1.0, Surface.WET: 0.38, Surface.HAIR: 0.0, Surface.MATTE: 0.02}
-GLOSS_OF_LIPS = 0.42
+GLOSS = {Surface.SKIN: 0.22, Surface.EYE: 1.0, Surface.WET: 0.38, Surface.HAIR: 0.0, Surface.MATTE: 0.02}
+GLOSS_OF_LIPS = 0.75
 
 
 def _gloss(head: Head, kinds: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from .slots import Slots
 
 START_SECONDS = 60.0  # the slowest start seen with a cold disk is 8 s
 FRAME_SECONDS = 30.0  # a frame takes 0.02 s; beyond this the driver hangs
+DRAIN_SECONDS = 3.0  # for the frames of a job that was given up
 FRAMES_AT_ONCE = 6  # prepared, drawn and encoded at the same time
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = "libegl1 libgl1 libgl1-mesa-dri"
@@ -84,20 +85,25 @@ class RenderProcess:
         with self._lock:
             self._ensure()
             slots = Slots([len(figure.vertices) for figure in figures], size, FRAMES_AT_ONCE)
-            finished = False
+            under_way: deque[int] = deque()
             try:
                 os.ftruncate(self._memory.fileno(), slots.bytes)
                 slots.attach(mmap.mmap(self._memory.fileno(), slots.bytes))
                 self._send(("show", figures, size, FRAMES_AT_ONCE, background))
                 self._receive(START_SECONDS)
-                yield from self._stream(slots, zip(motion, repeat(0.0) if yaws is None else yaws))
-                finished = True
-            finally:
-                if not finished:
-                    self.stop()  # what is still on its way belongs to no one
+                yield from self._stream(slots, zip(motion, repeat(0.0) if yaws is None else yaws), under_way)
+            except GeneratorExit:  # the caller has seen enough
+                self._drain(under_way)
+                raise
+            except BaseException:
+                self.stop()  # what is still on its way belongs to no one
+                raise
 
-    def _stream(self, slots: Slots, motion: Iterable[tuple[list[np.ndarray], float]]) -> Iterator[np.ndarray]:
-        free, under_way = deque(range(slots.slots)), deque()
+    def _stream(
+        self, slots: Slots, motion: Iterable[tuple[list[np.ndarray], float]], under_way: deque[int]
+    ) -> Iterator[np.ndarray]:
+        """under_way: filled with the slots that are being drawn"""
+        free = deque(range(slots.slots))
         for vertices, yaw in motion:
             if len(free) == 1:  # the one whose picture the caller may still read
                 slot = self._drawn(under_way)
@@ -111,8 +117,16 @@ class RenderProcess:
         while under_way:
             yield slots.picture(self._drawn(under_way))
 
-    def _drawn(self, under_way: deque) -> int:
-        slot = self._receive(FRAME_SECONDS)
+    def _drain(self, under_way: deque[int]) -> None:
+        """Waits for what no one wants any more, so that the next job starts at once."""
+        try:
+            while under_way:
+                self._drawn(under_way, DRAIN_SECONDS)
+        except RenderError:
+            self.stop()
+
+    def _drawn(self, under_way: deque[int], seconds: float | None = None) -> int:
+        slot = self._receive(seconds or FRAME_SECONDS)
         if slot != under_way.popleft():
             raise RenderError("the renderer's process answered out of order")
         return slot

@@ -12,7 +12,7 @@ from OpenGL import GL
 from ..surroundings import Colour
 from .body import Body
 from .canvas import Box, Canvas
-from .context import Program, describe_context, open_context
+from .context import Programs, describe_context, open_context
 from .figure import Figure
 from .tile import Tile
 
@@ -24,7 +24,7 @@ class Stage:
         self._context = open_context()
         self._canvas: Canvas | None = None
         self._bodies: list[Body] = []
-        self._programs: dict[tuple[str, ...], Program] = {}
+        self._programs = Programs()
         self._covered: list[Box] = []  # by each figure in the last frame
         self._changing: list[Box] = []  # all that the figures cover in this frame, or did in the last one
 
@@ -36,9 +36,13 @@ class Stage:
 
         In front of a background that is transparent, colours are weighted by their alpha.
         """
-        for old in ([self._canvas] if self._canvas else []) + self._bodies:
-            old.delete()
-        self._canvas = Canvas(len(figures), size)
+        for body in self._bodies:
+            body.delete()
+        width = size * len(figures)
+        if self._canvas is None or (self._canvas.width, self._canvas.size) != (width, size):
+            if self._canvas is not None:
+                self._canvas.delete()
+            self._canvas = Canvas(len(figures), size, self._programs)
         self._canvas.fill(background)
         tiles = [Tile((index * size, 0, size, size), figure.camera) for index, figure in enumerate(figures)]
         self._bodies = [Body(figure, tile) for figure, tile in zip(figures, tiles)]

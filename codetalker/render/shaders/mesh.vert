@@ -30,13 +30,13 @@ out float mirror;
 #endif
 
 const vec3 KEY = vec3(-0.4751, 0.5700, 0.6703); // as in openness.py
-const vec3 KEY_COLOUR = vec3(1.26, 1.14, 1.00);
+const vec3 KEY_COLOUR = vec3(1.32, 1.19, 1.04);
 const vec3 FILL = vec3(0.7715, 0.1543, 0.6172);
-const vec3 FILL_COLOUR = vec3(0.17, 0.195, 0.235);
+const vec3 FILL_COLOUR = vec3(0.14, 0.165, 0.205);
 const vec3 RIM = vec3(0.6337, 0.4225, -0.6480);
 const vec3 RIM_COLOUR = vec3(0.62, 0.67, 0.78);
-const vec3 SKY = vec3(0.27, 0.29, 0.32);
-const vec3 GROUND = vec3(0.15, 0.12, 0.105);
+const vec3 SKY = vec3(0.235, 0.255, 0.285);
+const vec3 GROUND = vec3(0.13, 0.10, 0.088);
 
 // Red light travels further under skin: round into the shadow, out of a shadow's edge, and through a fold.
 const vec3 WRAP = vec3(0.42, 0.19, 0.12);
@@ -71,7 +71,7 @@ vec3 strands(vec3 view, vec3 light, vec3 tint)
     vec3 halfway = normalize(light + view);
     float outer = dot(normalize(strand + 0.12 * normal), halfway), inner = dot(normalize(strand - 0.18 * normal), halfway);
     float lit = clamp(0.25 + dot(normal, light), 0.0, 1.0);
-    return lit * (vec3(0.10) * pow(max(1.0 - outer * outer, 0.0), 40.0) + 0.75 * tint * pow(max(1.0 - inner * inner, 0.0), 9.0));
+    return lit * ((0.03 + 0.35 * tint) * pow(max(1.0 - outer * outer, 0.0), 40.0) + 0.75 * tint * pow(max(1.0 - inner * inner, 0.0), 9.0));
 }
 
 void main()
@@ -94,9 +94,9 @@ void main()
         extra = key * strands(view, KEY, albedo.rgb) + FILL_COLOUR * open * strands(view, FILL, albedo.rgb);
     } else {
         // Two lobes, a broad one and a tighter one, the tighter the glossier; stronger towards the edge (Schlick).
-        float fresnel = 0.30 + 0.70 * grazing * grazing * grazing * grazing;
+        float fresnel = 0.45 + 0.55 * grazing * grazing * grazing * grazing;
         float to_key = max(dot(normal, normalize(KEY + view)), 0.0), to_fill = max(dot(normal, normalize(FILL + view)), 0.0);
-        extra = gloss * fresnel * (key * (0.4 * pow(to_key, 10.0) + 0.6 * pow(to_key, 24.0 + 120.0 * gloss))
+        extra = gloss * fresnel * (key * (0.4 * (1.0 - gloss) * pow(to_key, 8.0) + 0.6 * pow(to_key, 20.0 + 40.0 * gloss))
             + FILL_COLOUR * open * pow(to_fill, 14.0));
 #ifdef GLOSSY
         extra *= 0.1; // their highlights are per pixel; a broad sheen makes pupils grey
