@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import grey_closing
 
 STEP = 0.001  # metres between the samples of a profile
 ABOVE, BELOW = 0.075, 0.105  # metres of profile above and below the tip of the nose
 STRIP = 0.002  # metres, half the width of the strip along the midline
+HOLE, HOLLOW = 21, 0.008  # samples, metres: what is narrower and deeper is a mouth's opening, and bridged
 CHEEK = 0.022  # metres beside the tip of the nose
 NOSE = (0.25, 0.88)  # where the tip of a nose may be, of a mesh's height
 STRETCH = 0.2  # what it costs to stretch one profile against another by a sample, against differences of about one
@@ -38,7 +40,8 @@ def find_profile(points: np.ndarray) -> Profile:
     np.maximum.at(depth, cells[inside], strip[inside, 2])
     known = np.isfinite(depth)
     depth = np.interp(LEVELS, LEVELS[known], depth[known], left=np.nan, right=np.nan) if known.any() else depth * np.nan
-    return Profile(tip, depth - tip[2])
+    filled = grey_closing(np.nan_to_num(depth, nan=-1.0), size=HOLE)
+    return Profile(tip, np.where(filled - depth > HOLLOW, filled, depth) - tip[2])
 
 
 def find_middle(points: np.ndarray, tip: np.ndarray) -> float:

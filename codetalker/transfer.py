@@ -16,7 +16,7 @@ from .errors import UserError
 from .head import Head, Part, list_heads, load_head
 from .motion import ARKIT_NAMES
 from .profile import Profile
-from .registration import OTHER_LIP, TURNED, Eye, Face, Warp, find_face, lay_onto, likeness
+from .registration import OTHER_LIP, TURNED, Eye, Face, Warp, find_face, has_nose, lay_onto, likeness
 from .surface import Surface, hang_together, smooth, spread
 
 SOURCE = "alex"  # of our heads the one whose shapes are carried over
@@ -132,6 +132,8 @@ def how_like(vertices: np.ndarray, faces: np.ndarray) -> float:
     """
     source = our_source()
     try:
+        if not has_nose(vertices, faces):
+            return np.inf
         return likeness(source.face, find_face(vertices, faces, source.like))
     except (ValueError, IndexError, np.linalg.LinAlgError):
         return np.inf

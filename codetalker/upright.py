@@ -15,7 +15,7 @@ UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "decimetre
 LARGER = (10.0, 100.0, 1000.0)  # factors that a head may be too small by
 
 _EYES = [index for index, name in enumerate(ARKIT_NAMES) if name.startswith(("eyeBlink", "eyeSquint", "eyeWide"))]
-_MOUTH = [ARKIT_NAMES.index(name) for name in "mouthPucker mouthFunnel mouthClose mouthRollLower".split()]
+_MOUTH = [ARKIT_NAMES.index(name) for name in "mouthPucker mouthFunnel mouthRollLower mouthRollUpper".split()]
 _JAW = [ARKIT_NAMES.index("jawOpen")]
 _SIDED = ("eyeBlink", "eyeSquint", "mouthSmile", "mouthStretch", "browDown", "mouthLowerDown")
 
