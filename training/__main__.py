@@ -12,11 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from codetalker.autoencoder import Autoencoder
-from codetalker.bundle import Bundle, save_bundle
+from codetalker.bundle import Bundle, load, save_bundle
 from codetalker.errors import UserError
 from codetalker.faceformer import FaceFormer
 from codetalker.specs import open_autoencoder, open_faceformer, open_talker, published_form
@@ -25,30 +24,22 @@ from codetalker.talker import Talker
 
 from . import motion_set, speech, stage1, talker
 from .corpus.articulation import STYLES
+from .datasets import FaceData, open_data
+from .own_motion import prepare_own
+from .runs import finish, finished
+from .vertices import VertexConfig, VertexRecipe
 
 CAPTURE_SEEN = "a real person's lips and jaw, captured; brows, eyes and head at rest"
+OPEN = Path("weights/open")
 STAGES = ("speech", "motion", "stage1", "talker", "baseline", "bundle")
 
 
-def _finish(model: nn.Module, folder: Path) -> None:
-    save_file(
-        {name: tensor.contiguous() for name, tensor in model.cpu().state_dict().items()}, folder / "model.safetensors"
-    )
-
-
-def _finished(model: nn.Module, folder: Path) -> nn.Module:
-    weights = folder / "model.safetensors"
-    if not weights.exists():
-        raise UserError(f"{weights} is missing: run python -m training {folder.name} first")
-    model.load_state_dict(load_file(weights))
-    return model.eval()
-
-
 class Recipe:
-    """The stages in order, each a method of its name."""
+    """The stages in order, each a method of its name. data: one's own in ARKit weights, in place of the corpus."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
+    def __init__(self, options: argparse.Namespace, data: FaceData | None = None) -> None:
+        self.options, self.data = options, data
+        self.stages = STAGES if data is None else STAGES[1:]
         self.motion_folder = options.runs / "motion"
         self.autoencoder = {"open": open_autoencoder, "published": published_form}[options.form]()
 
@@ -56,42 +47,67 @@ class Recipe:
         """The stage's own numbers, or as many steps as asked for."""
         return replace(config, steps=self.options.steps) if self.options.steps else config
 
+    def _encoder(self) -> nn.Module:
+        """The speech encoder of these runs; one's own data may be heard by the open bundle's."""
+        folder = self.options.runs / "speech"
+        if self.data is not None and not (folder / "model.safetensors").exists():
+            return load(OPEN).encoders["talker"]
+        return finished(MelEncoder(MelSpec()), folder)
+
     def speech(self) -> None:
         o = self.options
         model = speech.train(o.corpus, o.runs, o.real, o.device, self._config(speech.SpeechConfig()))
-        _finish(model, o.runs / "speech")
+        finish(model, o.runs / "speech")
 
     def motion(self) -> None:
-        o = self.options
-        encoder = _finished(MelEncoder(MelSpec()), o.runs / "speech")
+        o, encoder = self.options, self._encoder()
+        if self.data is not None:
+            prepare_own(self.data, encoder, self.motion_folder)
+            return
         config = motion_set.MotionSetConfig()
         motion_set.prepare(o.corpus, encoder, self.motion_folder, o.capture, config)
 
     def stage1(self) -> None:
         o = self.options
+        if self.data is not None and not (self.motion_folder / "clips.jsonl").exists():
+            self.motion()
         config = self._config(stage1.Stage1Config())
         model = stage1.train(self.motion_folder, o.runs, o.device, config, self.autoencoder)
-        _finish(model, o.runs / "stage1")
+        finish(model, o.runs / "stage1")
 
     def talker(self) -> None:
         o = self.options
-        frozen = _finished(Autoencoder(self.autoencoder), o.runs / "stage1")
+        frozen = finished(Autoencoder(self.autoencoder), o.runs / "stage1")
         model = talker.train_talker(frozen, self.motion_folder, o.runs, o.device, self._config(talker.TalkerConfig()))
-        _finish(model, o.runs / "talker")
+        finish(model, o.runs / "talker")
 
     def baseline(self) -> None:
         o = self.options
         model = talker.train_baseline(self.motion_folder, o.runs, o.device, self._config(talker.TalkerConfig()))
-        _finish(model, o.runs / "baseline")
+        finish(model, o.runs / "baseline")
 
     def bundle(self) -> None:
-        runs, names = self.options.runs, motion_set.styles()
-        encoder = _finished(MelEncoder(MelSpec()), runs / "speech")
-        made = _finished(Talker(open_talker(encoder.dim, len(names), self.autoencoder)), runs / "talker")
-        beside = _finished(FaceFormer(open_faceformer(encoder.dim, len(names))), runs / "baseline")
+        runs, encoder = self.options.runs, self._encoder()
+        names = motion_set.styles() if self.data is None else self.data.styles
+        made = finished(Talker(open_talker(encoder.dim, len(names), self.autoencoder)), runs / "talker")
+        beside = finished(FaceFormer(open_faceformer(encoder.dim, len(names))), runs / "baseline")
         told = {name: STYLES[name].seen if name in STYLES else CAPTURE_SEEN for name in names}
+        if self.data is not None:
+            told = dict.fromkeys(names, "")
         encoders = {"talker": encoder, "baseline": encoder}
-        save_bundle(Bundle("open", "arkit", motion_set.FPS, told, encoders, made, beside), self.options.out, half=True)
+        name = "open" if self.data is None else self.data.spec.name
+        save_bundle(Bundle(name, "arkit", motion_set.FPS, told, encoders, made, beside), self.options.out, half=True)
+
+
+def _recipe(options: argparse.Namespace) -> Recipe | VertexRecipe:
+    """By what --data holds. Its folder is checked before anything else."""
+    data = None if options.data is None else open_data(options.data)
+    options.runs = options.runs or Path("training/runs", *([data.spec.name] if data else []))
+    options.out = options.out or (OPEN if data is None else Path("weights", data.spec.name))
+    if data is None or data.space == "arkit":
+        return Recipe(options, data)
+    config = VertexConfig(steps=options.steps or 0, fine_tune=not options.frozen)
+    return VertexRecipe(data, options.runs, options.device, options.wav2vec2, options.out, options.topology, config)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,7 +118,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--corpus", type=Path, default=Path("training/data/corpus"), help="of python -m training.corpus"
     )
-    parser.add_argument("--runs", type=Path, default=Path("training/runs"), help="checkpoints and logs")
+    parser.add_argument("--runs", type=Path, help="checkpoints and logs (default: training/runs)")
+    parser.add_argument("--data", type=Path, help="VOCASET, BIWI or your own instead: see training/README.md")
+    parser.add_argument("--wav2vec2", help="of --data with vertices: a folder, or a name on the hub")
+    parser.add_argument("--frozen", action="store_true", help="wav2vec 2.0 stays as it is given")
+    parser.add_argument("--topology", type=Path, help="of --data with vertices: a .ply or .obj, for the faces")
     parser.add_argument(
         "--capture", type=Path, default=Path("../shared/capture"), help="real motion, where there is some"
     )
@@ -112,13 +132,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--form", choices=("open", "published"), default="open", help="of stage 1; see codetalker.specs"
     )
-    parser.add_argument("--out", type=Path, default=Path("weights/open"), help="where the bundle goes")
+    parser.add_argument("--out", type=Path, help="where the bundle goes (default: weights/open, or by --data)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--steps", type=int, help="instead of the stage's own number")
     options = parser.parse_args(arguments)
-    recipe = Recipe(options)
     try:
-        for stage in STAGES if options.stage == "all" else (options.stage,):
+        recipe = _recipe(options)
+        for stage in recipe.stages if options.stage == "all" else (options.stage,):
+            if stage not in recipe.stages:
+                raise UserError(f"{options.data} has the stages {', '.join(recipe.stages)}, not {stage}")
             begun = time.monotonic()
             getattr(recipe, stage)()
             print(f"{stage}: {(time.monotonic() - begun) / 60:.1f} min")

@@ -27,6 +27,7 @@ from .corpus.capture import load_capture
 from .data import Corpus, Utterance
 
 FPS = 30.0
+STYLES_FILE = "styles.json"
 CAPTURE_VARIANTS = 6  # few minutes of it, so it is heard in more ways
 
 
@@ -169,7 +170,8 @@ class MotionSet:
         assert self.motion.shape[1] == MOTION_DIM
         lines = (folder / "clips.jsonl").read_text(encoding="utf-8").splitlines()
         self.clips = [Clip(**json.loads(line)) for line in lines]
-        self.styles = styles()
+        own = folder / STYLES_FILE  # of data that is not the corpus
+        self.styles = json.loads(own.read_text(encoding="utf-8")) if own.exists() else styles()
 
     def split(self, name: str) -> list[Clip]:
         return [clip for clip in self.clips if clip.split == name]

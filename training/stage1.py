@@ -83,4 +83,5 @@ def train(
         figures = {"lips_mm": torch.stack(lips).mean(), "gap_mm": torch.stack(gaps).mean(), **used}
         return {name: round(float(value), 4) for name, value in figures.items()}
 
-    return fit(stage1, losses, batches, out / "stage1", LoopConfig(config.steps, config.learning_rate), evaluate)
+    loop = LoopConfig(config.steps, config.learning_rate)
+    return fit(stage1, losses, batches, out / "stage1", loop, evaluate if held_out else None)

@@ -151,6 +151,8 @@ def _described(path: Path, raw: bool) -> DataSpec:
     for name in ("fps", "stored_fps"):
         if not isinstance(told.get(name, 1), int) or not 0 < told.get(name, 1) <= 1000:
             raise UserError(f"{path}: {name} must be a whole number from 1 to 1000, not {told[name]!r}")
+    if not re.fullmatch(r"\w[\w.-]*", str(told.get("name", "own"))):
+        raise UserError(f"{path}: name must be of letters, digits, dots and dashes, not {told['name']!r}")
     spec = KNOWN[told["like"]] if "like" in told else own_form(path.parent.resolve().name, told["fps"])
     fps = told.get("fps", spec.fps)
     resampled = fps if spec.form.resample_fps else 0
