@@ -76,6 +76,100 @@ def mouth_opening_difference(
     )
 
 
+def acceleration(vertices: Vertices, chosen: np.ndarray | slice = slice(None)) -> float:
+    """Mean size of the second difference of chosen vertices, over frames and vertices: in unit a frame, squared.
+    Jitter raises it; over that of the truth it says how restless a motion is."""
+    return float(np.linalg.norm(np.diff(np.asarray(vertices, np.float64)[:, chosen], n=2, axis=0), axis=-1).mean())
+
+
+def diversity(takes: Sequence[Vertices], chosen: np.ndarray | slice = slice(None)) -> float:
+    """Root mean squared distance of chosen vertices from their mean over the takes of one speech (population)."""
+    takes = np.stack([np.asarray(take, np.float64)[:, chosen] for take in takes])
+    return float(np.sqrt(np.square(takes - takes.mean(0)).sum(-1).mean()))
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Frechet distance of the Gaussians of two sets of features, squared as in FID (Heusel et al. 2017, eq. 6).
+
+    a: (N, D), b: (M, D); covariances with ddof 1.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    first, second = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
+    values, vectors = np.linalg.eigh(first)
+    root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
+    shared = np.sqrt(np.clip(np.linalg.eigvalsh(root @ second @ root), 0, None)).sum()
+    return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(first) + np.trace(second) - 2 * shared)
+
+
+class Tally:
+    """All measures of pairs of sequences that are seen one after the other, since a data set's don't fit into memory.
+
+    Equal to the functions above over all sequences at once. FD is of frames' displacement from the template and of
+    its change to the next frame, at FD_VERTICES of lips and upper face, on the truth's FD_AXES main axes.
+    """
+
+    FD_VERTICES, FD_AXES = 200, 32
+
+    def __init__(
+        self, lips: np.ndarray, upper_face: np.ndarray, inner: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> None:
+        """Vertex indices; inner: of the upper and the lower inner lip, the k-th facing each other, for MOD."""
+        self.lips, self.upper_face, self.inner = lips, upper_face, inner
+        both = np.union1d(lips, upper_face)
+        self.sampled = both[np.linspace(0, len(both) - 1, min(self.FD_VERTICES, len(both))).astype(int)]
+        self.frames: list[int] = []
+        self.rows: list[dict[str, float]] = []
+        self.features: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+        self.acceleration: list[tuple[float, float]] = []
+
+    def add(self, truth: Vertices, predicted: Vertices, template: np.ndarray) -> None:
+        """truth, predicted: (T, V, 3), cut to the shorter one; template: (V, 3)"""
+        ((truth, predicted),) = _pairs([truth], [predicted])
+        one = ([truth], [predicted])
+        row = {
+            "LVE": lip_vertex_error(*one, self.lips),
+            "LVE unsquared": lip_vertex_distance(*one, self.lips),
+            "FDD": face_dynamics_deviation(*one, [template], self.upper_face),
+            "MVE": mean_vertex_error(*one),
+        }
+        if self.inner is not None:
+            row["MOD"] = mouth_opening_difference(*one, *self.inner)
+        self.rows.append(row)
+        self.frames.append(len(truth))
+        if len(truth) > 2:
+            self.acceleration.append(tuple(acceleration(vertices, self.lips) for vertices in (truth, predicted)))
+        for kept, vertices in zip(self.features, (truth, predicted)):
+            moved = (vertices[:, self.sampled] - template[self.sampled]).reshape(len(vertices), -1)
+            kept.append(np.concatenate([moved[:-1], np.diff(moved, axis=0)], 1).astype(np.float32))
+
+    def figures(self, unit: str) -> dict[str, float]:
+        """By name and unit. LVE, MVE, MOD: frames pooled; FDD: sequences averaged; jitter: over that of the truth."""
+        pooled = {
+            name: float(np.average([row[name] for row in self.rows], weights=self.frames)) for name in self.rows[0]
+        }
+        differences = np.array([row["FDD"] for row in self.rows])
+        figures = {
+            f"LVE {unit}2": pooled["LVE"],
+            f"FDD {unit}2": float(differences.mean()),
+            f"|FDD| {unit}2": float(np.abs(differences).mean()),
+            f"MVE {unit}": pooled["MVE"],
+        }
+        if "MOD" in pooled:
+            figures[f"MOD {unit}"] = pooled["MOD"]
+        figures[f"LVE unsquared {unit}"] = pooled["LVE unsquared"]
+        figures[f"FD {unit}2"] = self._frechet()
+        if self.acceleration:
+            true, made = np.sum(self.acceleration, 0)
+            figures["jitter / truth"] = float(made / max(true, 1e-12))
+        return figures
+
+    def _frechet(self) -> float:
+        true, made = (np.concatenate(kept) for kept in self.features)
+        centre = true.mean(0)
+        axes = np.linalg.svd((true - centre)[:: max(1, len(true) // 2000)], full_matrices=False)[2][: self.FD_AXES]
+        return frechet_distance((true - centre) @ axes.T, (made - centre) @ axes.T)
+
+
 def _pairs(truth: Sequence[Vertices], predicted: Sequence[Vertices]) -> list[tuple[Vertices, Vertices]]:
     if len(truth) != len(predicted) or not len(truth):
         raise ValueError(f"{len(truth)} true and {len(predicted)} predicted sequences: there must be as many, and some")

@@ -1,28 +1,49 @@
-"""What the evaluation makes of clips: pooling, and that a model which repeats the truth has no error."""
+"""What the evaluation makes of clips: pooling, groups, rivals, and the published protocols on data with masks."""
 
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
+from codetalker.bundle import Bundle, save_bundle
+from codetalker.errors import UserError
+from codetalker.faceformer import FaceFormer
 from codetalker.head import list_heads, load_head
 from codetalker.motion import ARKIT_NAMES, MOTION_DIM, Animation
+from codetalker.specs import open_faceformer
+from codetalker.speech_encoder import MelEncoder, MelSpec
 from codetalker.windows import Heard
-from training.evaluate import against_truth, of_people, table
+from tests import datasets as tiny
+from tests.datasets import BIWI_NAMES, VERTICES
+from training import rivals
+from training.datasets import FaceData
+from training.evaluate import against_truth, main, of_people, table
+from training.judging import HeldOut, cross_validated, held_out, over_seeds, separability
 from training.motion_set import FPS, MotionSet
+from training.protocols import official_split, on_data, read_mask
+
+needs_head = pytest.mark.skipif(not list_heads(), reason="assets/heads holds no head")
 
 
 class Parrot:
-    """Answers with the motion that its features hold."""
+    """Answers with the motion that its features hold; a seed moves the brows."""
 
     def encode(self, speech, model):
         return Heard(torch.from_numpy(speech)[None])
 
-    def generate(self, heard, style, model):
-        return Animation.from_motion(heard.features[0, :, :MOTION_DIM].numpy(), FPS)
+    def generate(self, heard, style, model, seed=0):
+        motion = heard.features[0, :, :MOTION_DIM].numpy().copy()
+        motion[:, ARKIT_NAMES.index("browInnerUp")] += 0.1 * seed
+        return Animation.from_motion(motion, FPS)
+
+    def generate_styles(self, heard, styles, model):
+        shift = {style: 0.3 * index * np.eye(MOTION_DIM)[3 * index] for index, style in enumerate(styles)}
+        motion = 0.1 * heard.features[0].numpy()
+        return [Animation.from_motion(motion + shift[style], FPS) for style in styles]
 
 
 def report(names, weights, fps, phones):
@@ -47,23 +68,179 @@ def test_shares_of_events_are_pooled_by_their_counts():
     assert pooled["aperture_r"] == pytest.approx(4 / 3)
 
 
-@pytest.mark.skipif(not list_heads(), reason="assets/heads holds no head")
-def test_the_truth_itself_has_no_error_and_a_still_face_has(tmp_path):
+def motion_set(folder, features=None, styles=("neutral", "neutral", "capture", "lively")):
+    folder.mkdir(exist_ok=True)
     motion = np.random.default_rng(0).uniform(0, 0.5, (40, MOTION_DIM)).astype(np.float16)
-    np.save(tmp_path / "motion.npy", motion)
-    clips = [{"name": "x", "style": "neutral", "split": "test", "start": 10 * k, "frames": 10} for k in range(4)]
-    (tmp_path / "clips.jsonl").write_text("\n".join(map(json.dumps, clips)))
+    np.save(folder / "motion.npy", motion)
+    np.save(folder / "features.npy", motion if features is None else features)
+    clips = [
+        {"name": f"x{k}", "style": style, "split": "test", "start": 10 * k, "frames": 10}
+        for k, style in enumerate(styles)
+    ]
+    (folder / "clips.jsonl").write_text("\n".join(map(json.dumps, clips)))
+    return MotionSet(folder)
+
+
+@needs_head
+def test_the_truth_itself_has_no_error_and_a_still_face_has(tmp_path):
     head = load_head(list_heads()[0])
-    np.save(tmp_path / "features.npy", motion)
-    perfect = against_truth(Parrot(), "talker", MotionSet(tmp_path), "test", head)
+    perfect = against_truth(Parrot(), "talker", held_out(motion_set(tmp_path), "test"), head)
+    restless = [name for name in perfect if "jitter" in name]
+    assert [perfect.pop(name) for name in restless] == pytest.approx([1.0] * 3)
     assert perfect == pytest.approx(dict.fromkeys(perfect, 0.0), abs=1e-5)
-    np.save(tmp_path / "features.npy", np.zeros_like(motion))
-    frozen = against_truth(Parrot(), "talker", MotionSet(tmp_path), "test", head)
+    still = motion_set(tmp_path, np.zeros((40, MOTION_DIM), np.float16))
+    frozen = against_truth(Parrot(), "talker", held_out(still, "test"), head)
     assert frozen["FDD mm2"] == frozen["|FDD| mm2"] > 0.1  # the truth is livelier
+    assert [frozen.pop(name) for name in restless] == [0.0] * 3
     assert min(frozen.values()) > 0.1
+    pooled = (3 * frozen["synthetic LVE mm2"] + frozen["capture LVE mm2"]) / 4
+    assert frozen["LVE mm2"] == pytest.approx(pooled)
+
+
+@needs_head
+def test_seeds_that_move_the_brows_are_diverse_above_the_mouth_alone():
+    clips = [HeldOut("neutral", np.full((8, MOTION_DIM), 0.1, np.float32), np.zeros((8, MOTION_DIM), np.float32))]
+    made = over_seeds(Parrot(), "talker", clips, load_head(list_heads()[0]))
+    assert made["diversity upper mm"] > 0.05 and made["diversity lips mm"] < 0.01
+
+
+def test_styles_are_told_apart_where_they_differ_and_by_chance_where_not():
+    rng = np.random.default_rng(0)
+    clips = [HeldOut("neutral", rng.uniform(0, 1, (30, MOTION_DIM)).astype(np.float32), None) for _ in range(10)]
+    assert separability(Parrot(), "talker", clips, ["a", "b", "c", "d"])["style accuracy"] == 1.0
+    chance = cross_validated(rng.normal(size=(200, 4, 20)))
+    assert 0.2 < chance < 0.3
+
+
+def test_the_jaw_follows_loudness_along_a_line_fitted_on_training_clips():
+    encoder = MelEncoder(MelSpec())
+    features = np.zeros((50, encoder.dim), np.float32)
+    features[:, -4:] = np.linspace(-1, 1, 50)[:, None]
+    motion = np.zeros((50, MOTION_DIM), np.float32)
+    jaw = ARKIT_NAMES.index("jawOpen")
+    motion[:, jaw] = 0.3 + 0.2 * features[:, -1]
+
+    class Motions:
+        def split(self, name):
+            return [0] if name == "train" else []
+
+        def read(self, clip):
+            return features, motion
+
+    class Hearing:
+        encoders = {"talker": encoder}  # noqa: RUF012
+
+    loudness = rivals.Loudness(Hearing(), Motions())
+    made = loudness.generate(Heard(torch.from_numpy(features)[None]), None, "loudness")
+    assert np.allclose(made.weights[:, jaw], motion[:, jaw], atol=1e-5) and made.weights.sum(0).argmax() == jaw
+    speech = np.r_[np.zeros(16_000), tiny.sound(1.0)].astype(np.float32)
+    opened = loudness.generate(loudness.encode(speech, ""), None, "").weights[:, jaw]
+    assert opened[40:55].mean() > opened[5:20].mean()
+
+
+def test_segments_of_pocketsphinx_become_visemes():
+    class Segment:
+        def __init__(self, word, start, end):
+            self.word, self.start_frame, self.end_frame = word, start, end
+
+    heard = [Segment("SIL", 0, 9), Segment("B", 10, 19), Segment("AY", 20, 29), Segment("+NSN+", 30, 39)]
+    visemes = [one for segment in heard for one in rivals._visemes(segment)]
+    assert [name for name, _, _ in visemes] == ["sil", "p", "aa", "iy", "sil"]
+    assert [start for _, start, _ in visemes] == pytest.approx([0, 0.1, 0.2, 0.26, 0.3])
+
+
+@pytest.mark.skipif(not rivals.Visemes.installed(), reason="pocketsphinx is not installed")
+def test_pocketsphinx_moves_the_mouth_alone():
+    one = rivals.Visemes()
+    made = one.generate(one.encode(tiny.sound(1.0), ""), None, "")
+    assert len(made) == 30 and not made.weights[:, ARKIT_NAMES.index("browInnerUp")].any()
+    assert not made.head_rotation.any()
 
 
 def test_the_table_has_a_row_a_measure_and_a_column_a_model():
-    lines = table({"talker": {"LVE": 1.0}, "baseline": {"LVE": 2.0}}).splitlines()
+    lines = table({"talker": {"LVE": 1.0, "FD": 2e-5}, "baseline": {"LVE": 2.0}}).splitlines()
     assert lines[0].split() == ["talker", "baseline"]
     assert lines[1].split() == ["LVE", "1.000", "2.000"]
+    assert lines[2].split() == ["FD", "2.000e-05", "-"]
+
+
+@needs_head
+def test_the_command_makes_one_table_and_says_what_it_left_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(rivals.Visemes, "installed", staticmethod(lambda: False))
+    encoder = MelEncoder(MelSpec())
+    beside = FaceFormer(open_faceformer(encoder.dim, 2))
+    save_bundle(Bundle("b", "arkit", FPS, {"a": "", "b": ""}, {"baseline": encoder}, None, beside), tmp_path / "b")
+    features = np.random.default_rng(0).uniform(-1, 1, (40, encoder.dim)).astype(np.float16)
+    motion_set(tmp_path / "motion", features, ("a", "a", "b", "b"))
+    clips = (
+        (tmp_path / "motion" / "clips.jsonl")
+        .read_text()
+        .replace('"x3", "style": "b", "split": "test"', '"x3", "style": "b", "split": "train"')
+    )
+    (tmp_path / "motion" / "clips.jsonl").write_text(clips)
+    common = ["--weights", str(tmp_path / "b"), "--motion", str(tmp_path / "motion"), "--real", str(tmp_path)]
+    common += ["--corpus", str(tmp_path), "--capture", str(tmp_path / "none"), "--json", str(tmp_path / "out.json")]
+    assert main(common) == 0
+    said = capsys.readouterr().out
+    assert "pocketsphinx: left out, it is not installed" in said and "3 synthetic and 0 capture held-out clips" in said
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert set(figures) == {"baseline", "loudness"}
+    assert {"LVE mm2", "FDD mm2", "|FDD| mm2", "MVE mm", "MOD mm", "FD mm2"} <= set(figures["loudness"])
+    assert figures["baseline"]["diversity upper mm"] == 0 and 0 <= figures["baseline"]["style accuracy"] <= 1
+
+
+class Told:
+    """A bundle of vertices that says the truth in the style "F2", and the template in any other."""
+
+    space, name, fps, styles = "vertices", "told", 25, ("F2", "M3")
+
+    def __init__(self, data):
+        self.data, self.asked = data, []
+
+    def encode(self, speech, model):
+        return next(self.clips)
+
+    def generate_styles(self, clip, styles, model, template):
+        self.asked.append((clip.name, tuple(styles)))
+        truth = self.data.motion(clip).reshape(-1, VERTICES, 3) + template
+        still = np.repeat(template[None], len(truth), 0)
+
+        class Made:
+            def __init__(self, vertices):
+                self.vertices = vertices
+
+        return [Made(truth if style == "F2" else still) for style in styles]
+
+
+def test_biwi_test_a_in_its_own_styles_and_test_b_in_all(tmp_path):
+    data = FaceData(tiny.converted(tmp_path / "biwi", BIWI_NAMES, 25))
+    lips, upper = np.array([0, 1, 2]), np.array([5, 6])
+    bundle = Told(data)
+    bundle.clips = iter(data.split("test-a"))
+    seen = on_data(bundle, "talker", data, official_split(data, "test"), lips, upper)
+    assert bundle.asked == [("F2_e37", ("F2",)), ("F2_e38", ("F2",)), ("M3_e37", ("M3",)), ("M3_e38", ("M3",))]
+    moved = np.stack([data.motion(clip).reshape(-1, VERTICES, 3) for clip in data.split("test-a")[2:]])
+    worst = np.square(moved[:, :, lips]).sum(-1).max(-1)
+    assert seen["LVE unit2"] == pytest.approx(worst.mean() / 2, rel=1e-4)  # half of the sequences are true
+    bundle = Told(data)
+    bundle.clips = iter(data.split("test-b"))
+    on_data(bundle, "talker", data, "test-b", lips, upper)
+    assert bundle.asked == [("F1_e37", ("F2", "M3")), ("F1_e38", ("F2", "M3"))]
+    with pytest.raises(UserError, match="has no split dev: it has train, validation, test-a, test-b"):
+        official_split(data, "dev")
+
+
+def test_masks_are_read_from_texts_and_flame_regions(tmp_path):
+    (tmp_path / "lve.txt").write_text("3, 1, 7")
+    assert read_mask(tmp_path / "lve.txt", (), 8).tolist() == [1, 3, 7]
+    regions = {"lips": np.array([4, 2]), "forehead": np.arange(3), "eye_region": np.arange(2, 5)}
+    (tmp_path / "FLAME_masks.pkl").write_bytes(pickle.dumps(regions, 2))
+    assert read_mask(tmp_path / "FLAME_masks.pkl", ("lips",), 8).tolist() == [2, 4]
+    assert read_mask(tmp_path / "FLAME_masks.pkl", ("forehead", "eye_region"), 8).tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(UserError, match="vertices up to 7, but the data have 5"):
+        read_mask(tmp_path / "lve.txt", (), 5)
+    with pytest.raises(UserError, match="has no nose: it has lips"):
+        read_mask(tmp_path / "FLAME_masks.pkl", ("nose",), 8)
+    (tmp_path / "bad.txt").write_text("lips: 1 2")
+    with pytest.raises(UserError, match="is no mask"):
+        read_mask(tmp_path / "bad.txt", (), 8)

@@ -1,8 +1,8 @@
-"""`python -m training.evaluate`: talker beside baseline, on held-out speech and on recordings of people.
+"""`python -m training.evaluate`: the talker beside the baseline and two rivals, in one table.
 
 Held-out clips are judged by the field's measures on the vertices of our head, in millimetres. Recordings of people have
 no true motion: they are judged from phone times, by the `report(names, weights, fps, phones)` of the script that
---lipsync names.
+--lipsync names. With --data, a bundle of vertices is judged on VOCASET, BIWI or one's own by their protocols.
 """
 
 from __future__ import annotations
@@ -16,69 +16,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 import codetalker
-from codetalker import metrics
 from codetalker.bundle import MODELS, Bundle
 from codetalker.errors import UserError
-from codetalker.head import Head, load_head
-from codetalker.motion import ARKIT_NAMES, Animation
-from codetalker.windows import Heard
+from codetalker.head import load_head
 
-from .geometry import MILLIMETRES
-from .motion_set import FPS, MotionSet
+from .datasets import open_data
+from .judging import Figures, against_truth, held_out, of_people, over_seeds, real_time_factor, separability, spread
+from .motion_set import MotionSet
+from .protocols import UPPER_REGIONS, official_split, on_data, read_mask
+from .rivals import Loudness, Visemes
 from .speech import real_clips
 
-POOLED_BY = {"closure_recall": "bilabials", "closure_precision": "closures"}  # shares of counted events
-REAL = (
-    "closure_recall",
-    "closure_precision",
-    "silence_closed",
-    "aperture_r",
-    "round_r",
-    "lag_ms",
-    "gap95_mm",
-    "jitter",
-)
+__all__ = ["against_truth", "load_report", "main", "of_people", "table"]
 
-
-def of_people(
-    bundle: Bundle, model: str, clips: list, report: Callable[..., dict], style: str | None
-) -> dict[str, float]:
-    """Figures of the recordings, pooled: shares of events by their counts, the rest by the mean."""
-    rows = []
-    for _, speech, phones in tqdm(clips, f"people, {model}", leave=False):
-        animation = bundle.generate(bundle.encode(speech, model), style, model)
-        rows.append(report(list(ARKIT_NAMES), animation.weights, animation.fps, phones))
-    pooled = {}
-    for name in REAL:
-        kept = [row for row in rows if row[name] is not None]
-        counts = [row[POOLED_BY[name]] if name in POOLED_BY else 1 for row in kept]
-        pooled[name] = float(np.average([row[name] for row in kept], weights=counts))
-    return pooled
-
-
-def against_truth(bundle: Bundle, model: str, motions: MotionSet, split: str, head: Head) -> dict[str, float]:
-    """LVE in mm^2, FDD signed and absolute in mm^2, MVE and MOD in mm, each held-out clip in its own style."""
-    true, made = [], []
-    for clip in tqdm(motions.split(split), f"{split}, {model}", leave=False):
-        features, motion = motions.read(clip)
-        animation = bundle.generate(Heard(torch.from_numpy(features)[None]), clip.style, model)
-        for one, kept in ((Animation.from_motion(motion, FPS), true), (animation, made)):
-            still = np.zeros_like(one.head_rotation)  # a turned head would drown the face
-            kept.append(head.deform(one.weights, still) * MILLIMETRES)
-    rest = head.deform(np.zeros((1, len(ARKIT_NAMES)), np.float32), np.zeros((1, 3), np.float32))[0] * MILLIMETRES
-    lips, upper = head.regions["lips"], head.regions["upper_face"]
-    inner = head.regions["inner_lip_upper"], head.regions["inner_lip_lower"]
-    neutral = [rest] * len(true)
-    return {
-        "LVE mm2": metrics.lip_vertex_error(true, made, lips),
-        "FDD mm2": metrics.face_dynamics_deviation(true, made, neutral, upper),
-        "|FDD| mm2": metrics.face_dynamics_deviation(true, made, neutral, upper, absolute=True),
-        "MVE mm": metrics.mean_vertex_error(true, made),
-        "MOD mm": metrics.mouth_opening_difference(true, made, *inner),
-    }
+Table = dict[str, Figures]
+TIMED = 8  # held-out clips, where there are no recordings of people
 
 
 def load_report(path: Path) -> Callable[..., dict]:
@@ -89,12 +43,85 @@ def load_report(path: Path) -> Callable[..., dict]:
     return module.report
 
 
-def table(figures: dict[str, dict[str, float]]) -> str:
-    """A row a measure, a column a model."""
-    names = list(next(iter(figures.values())))
-    lines = [f"{'':20}" + "".join(f"{model:>12}" for model in figures)]
-    lines += [f"{name:20}" + "".join(f"{figures[model][name]:12.3f}" for model in figures) for name in names]
+def table(figures: Table) -> str:
+    """A row a measure, a column a model; "-" where a model has no such measure."""
+    names = list(dict.fromkeys(name for row in figures.values() for name in row))
+    width = max(20, *(len(name) + 2 for name in names))
+    lines = [" " * width + "".join(f"{model:>14}" for model in figures)]
+    lines += [f"{name:{width}}" + "".join(_cell(row.get(name)) for row in figures.values()) for name in names]
     return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return f"{'-':>14}"
+    return f"{value:14.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:14.3e}"
+
+
+def on_open(options: argparse.Namespace, bundle: Bundle) -> tuple[Table, list[str]]:
+    """The whole table of an open bundle, and what is to be said below it."""
+    if bundle.space != "arkit":
+        raise UserError(f"the bundle {bundle.name} moves vertices: name the data to judge it on, by --data")
+    motions = MotionSet(options.motion) if (options.motion / "clips.jsonl").exists() else None
+    clips = held_out(motions, options.split, options.corpus, options.capture) if motions else []
+    if options.clips and clips:
+        clips = [clips[index] for index in np.unique(np.linspace(0, len(clips) - 1, options.clips).astype(int))]
+    people = real_clips(options.real) if options.lipsync.exists() else []
+    head = load_head(options.head)
+    rivals, notes = _rivals(bundle, motions)
+    models = {name: bundle for name in MODELS if getattr(bundle, name) is not None}
+    figures: Table = {}
+    for name, one in (models | rivals).items():
+        row = figures[name] = {}
+        hearable = [clip for clip in clips if clip.speech is not None] if hasattr(one, "needs_speech") else clips
+        if clips and len(hearable) == len(clips):
+            row |= against_truth(one, name, clips, head)
+        elif clips:
+            notes.append(
+                f"{name}: {len(clips) - len(hearable)} held-out clips have no speech here (--corpus, --capture)"
+            )
+        if people:
+            row |= of_people(one, name, people, load_report(options.lipsync), options.style)
+        if name in models and clips:
+            row |= over_seeds(one, name, clips, head) | separability(one, name, clips, bundle.styles)
+        timed = [speech for _, speech, _ in people] or [
+            one.speech for one in spread(clips, TIMED) if one.speech is not None
+        ]
+        if timed:
+            row["real-time factor"] = real_time_factor(one, name, timed)
+    groups = [f"{sum(clip.group == group for clip in clips)} {group}" for group in ("synthetic", "capture")]
+    notes.append(
+        f"{' and '.join(groups)} held-out clips, {len(people)} recordings of people, {len(bundle.styles)} styles"
+    )
+    notes.append(f"real-time factor on {torch.get_num_threads()} threads, {bundle.device.type}")
+    return figures, notes
+
+
+def _rivals(bundle: Bundle, motions: MotionSet | None) -> tuple[dict[str, object], list[str]]:
+    rivals, notes = {}, []
+    if motions is not None:
+        rivals["loudness"] = Loudness(bundle, motions)
+    else:
+        notes.append("loudness: left out, there are no training clips to fit the jaw on (--motion)")
+    if Visemes.installed():
+        rivals["pocketsphinx"] = Visemes()
+    else:
+        notes.append("pocketsphinx: left out, it is not installed (pip install pocketsphinx)")
+    return rivals, notes
+
+
+def on_vertices(options: argparse.Namespace, bundle: Bundle) -> tuple[Table, list[str]]:
+    """The field's measures on a data set, with its masks."""
+    if options.lips is None or options.upper is None:
+        raise UserError("--data needs --lips and --upper, the masks: BIWI's lve.txt and fdd.txt, or a FLAME_masks.pkl")
+    data = open_data(options.data)
+    split = official_split(data, options.split)
+    lips = read_mask(options.lips, ("lips",), data.vertices)
+    upper = read_mask(options.upper, UPPER_REGIONS, data.vertices)
+    present = [name for name in MODELS if getattr(bundle, name) is not None]
+    figures = {name: on_data(bundle, name, data, split, lips, upper) for name in present}
+    told = f"{len(data.split(split))} sequences of {data.spec.name}'s {split}"
+    return figures, [f"{told}; masks of {len(lips)} lip and {len(upper)} upper-face vertices"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -103,28 +130,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--motion", type=Path, default=Path("training/runs/motion"), help="of python -m training motion"
     )
-    parser.add_argument("--split", default="test", choices=("validation", "test"))
+    parser.add_argument("--split", default="test", help="validation or test; of BIWI test-a (test) or test-b")
     parser.add_argument("--head", default="alex")
+    parser.add_argument("--corpus", type=Path, default=Path("training/data/corpus"), help="the held-out clips' speech")
+    parser.add_argument("--capture", type=Path, default=Path("../shared/capture"), help="that of the captured ones")
+    parser.add_argument("--clips", type=int, help="at most so many held-out clips")
     parser.add_argument("--real", type=Path, default=Path("../shared/speech"), help="recordings with phones.json")
     parser.add_argument("--lipsync", type=Path, default=Path("../shared/tools/lipsync.py"))
     parser.add_argument("--style", help="in which the recordings are spoken (default: the bundle's first)")
+    parser.add_argument("--data", type=Path, help="VOCASET, BIWI or your own, for a bundle of vertices")
+    parser.add_argument("--lips", type=Path, help="of --data: vertex numbers in a text, or a FLAME_masks.pkl")
+    parser.add_argument("--upper", type=Path, help="the same of the upper face")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args(arguments)
     try:
         bundle = codetalker.load(options.weights)
-        figures: dict[str, dict[str, float]] = {model: {} for model in MODELS if getattr(bundle, model) is not None}
-        motions = MotionSet(options.motion) if (options.motion / "clips.jsonl").exists() else None
-        clips = real_clips(options.real) if options.lipsync.exists() else []
-        for model, row in figures.items():
-            if motions is not None:
-                row |= against_truth(bundle, model, motions, options.split, load_head(options.head))
-            if clips:
-                row |= of_people(bundle, model, clips, load_report(options.lipsync), options.style)
+        figures, notes = (on_open if options.data is None else on_vertices)(options, bundle)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
     print(table(figures))
-    print(f"{len(motions.split(options.split)) if motions else 0} held-out clips, {len(clips)} recordings of people")
+    print(*notes, sep="\n")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 0
