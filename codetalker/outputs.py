@@ -44,5 +44,9 @@ def check_output(path: Path, suffix: str, inputs: tuple[Path, ...] = ()) -> None
     if not path.parent.is_dir():
         raise UserError(f"the folder {shown(path.parent)} doesn't exist: make it first, or choose another output")
     for given in inputs:
-        if path.exists() and given.exists() and path.samefile(given):
+        if same_file(path, given):
             raise UserError(f"the output {shown(path)} is also an input: choose another name")
+
+
+def same_file(a: Path, b: Path) -> bool:
+    return a.exists() and b.exists() and a.samefile(b)

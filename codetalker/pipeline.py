@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .audio import LIMIT_SECONDS, SAMPLE_RATE, load_speech, shown
+from .audio import LIMIT_SECONDS, SAMPLE_RATE, load_speech
+from .beside import check_beside, check_exports, spoken_phones, write_exports
 from .casting import head_for_bundle, head_for_motion
 from .errors import UserError
 from .motion import Animation, VertexAnimation
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from .bundle import Bundle
     from .head import Head
-    from .windows import Heard
 
 EXPORT_KINDS = ("npz", "arkit", "glb", "visemes", "png")  # the keys of export.EXPORTERS; a test holds them equal
 ADDITION_KINDS = ("blink", "gaze", "sway", "breath")  # life.ADDITIONS; a test holds them equal
@@ -67,11 +67,7 @@ class Job:
         unknown = [kind for kind in self.exports if kind not in EXPORT_KINDS]
         if unknown:
             raise UserError(f"can't export {', '.join(unknown)}: there is {', '.join(EXPORT_KINDS)}")
-        if self.report == self.out.with_name(f"{self.out.stem}.visemes.json") and "visemes" in self.exports:
-            raise UserError(f"the report {shown(self.report)} is also the visemes' file: choose another name")
-        frames = self.out.with_name(f"{self.out.stem}_frames")
-        if "png" in self.exports and frames.exists():
-            raise UserError(f"there is {shown(frames)} already: remove it, or choose another output")
+        check_beside(self)
 
 
 @dataclass
@@ -229,32 +225,6 @@ def render_motion(
     return played_by
 
 
-def write_exports(
-    job: Job, animation: Animation | VertexAnimation, head: Head, stem: Path, belonging: dict
-) -> dict[str, dict[str, float]]:
-    """Writes what `job` exports, as `stem` with endings; returns how far off each is, where it is at all.
-
-    belonging: of export.Take
-    """
-    from .export import export
-
-    made = {kind: export(kind, animation, head, stem, **belonging) for kind in job.exports}
-    sound = stem.with_name(f"{stem.name}.wav")  # beside the GLB
-    if sound.exists() and (given := job.out.with_name(sound.name)).exists() and given.samefile(job.speech):
-        sound.unlink()  # the speech stands there already, and is the user's own
-    return {kind: one.deviation for kind, one in made.items() if one.deviation}
-
-
-def spoken_phones(bundle: Bundle, heard: Heard, model: str) -> np.ndarray | None:
-    """(T, phones) probabilities in each frame; None where the speech encoder tells no phones."""
-    from .phones import PHONES
-    from .speech_encoder import MelEncoder
-
-    if not isinstance(bundle.encoders[model], MelEncoder):
-        return None
-    return heard.features[0, :, : len(PHONES)].cpu().numpy()
-
-
 def enliven(
     animations: list[Animation | VertexAnimation], speech: np.ndarray, wanted: tuple[str, ...], seed: int
 ) -> tuple[list[Animation | VertexAnimation], tuple[str, ...]]:
@@ -295,16 +265,6 @@ def models_shown(bundle: Bundle, baseline: bool) -> list[str]:
     if not baseline:
         raise UserError(f"the bundle {bundle.name} holds FaceFormer alone: leave out --baseline none")
     return ["baseline"]
-
-
-def check_exports(kinds: tuple[str, ...], bundle: Bundle, head: Head) -> None:
-    """Raises UserError for ARKit weights, or visemes of them, that no shapes could be fitted with."""
-    for kind in kinds:
-        if kind in ("arkit", "visemes") and bundle.space == "vertices" and not head.has_shapes:
-            raise UserError(
-                f"the template {head.name} has no ARKit shapes, so its motion has no ARKit weights: give a head of the "
-                f"same topology that has them with --head FILE.glb, or leave {kind} out"
-            )
 
 
 def open_bundle(weights: str | Path | Bundle) -> Bundle:

@@ -103,7 +103,7 @@ def complains(capsys, *arguments: object) -> str:
 
 
 def test_animate_on_imported_weights(made):
-    assert sorted(path.name for path in made.iterdir()) == ["out.glb", "out.mp4", "out.npz", "report.json"]
+    assert sorted(path.name for path in made.iterdir()) == ["out.glb", "out.mp4", "out.npz", "out.wav", "report.json"]
     report = json.loads((made / "report.json").read_text())
     assert (report["head"], report["weights"], report["fps"], report["style"]) == ("ben", "tiny", 30, "S0")
     assert set(report["deviations"]) == {"glb"} and report["decoding"] == "whole"

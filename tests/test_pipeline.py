@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from codetalker import casting, pipeline
+from codetalker import beside, casting, pipeline
 from codetalker.errors import UserError
 from codetalker.motion import Animation, VertexAnimation, load_animation
 from codetalker.pipeline import Job
@@ -220,6 +220,16 @@ def test_the_speech_beside_the_glb_never_replaces_the_users_own(drawn, speech, t
     assert names(tmp_path) == ["speech.glb", "speech.mp4", "speech.wav"] and speech.read_bytes() == before
 
 
+def test_the_speech_beside_the_glb_never_replaces_another_recording(speech, out):
+    other = out.with_name("my.take.wav")
+    soundfile.write(other, np.zeros((480, 2)), 48_000)
+    Job(speech, out)
+    with pytest.raises(UserError, match=r"my\.take\.wav, where the GLB's speech belongs, is another sound"):
+        Job(speech, out, exports=("glb",))
+    soundfile.write(other, np.zeros(480), 16_000, "PCM_16")  # as an earlier run leaves it
+    Job(speech, out, exports=("glb",))
+
+
 def test_pictures_are_never_mixed_with_older_ones(speech, out):
     frames = out.parent / "my.take_frames"
     frames.mkdir()
@@ -237,5 +247,5 @@ def test_only_an_encoder_of_phones_tells_phones():
     encoder = MelEncoder(MelSpec(width=16, blocks=1, attention_layers=1))
     bundle = SimpleNamespace(encoders={"talker": encoder, "baseline": object()})
     heard = SimpleNamespace(features=torch.rand(1, 30, encoder.dim))
-    assert pipeline.spoken_phones(bundle, heard, "talker").shape == (30, len(PHONES))
-    assert pipeline.spoken_phones(bundle, heard, "baseline") is None
+    assert beside.spoken_phones(bundle, heard, "talker").shape == (30, len(PHONES))
+    assert beside.spoken_phones(bundle, heard, "baseline") is None
