@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from codetalker import metrics
 
@@ -72,3 +73,90 @@ def test_sequences_are_cut_to_the_shorter_and_must_fit():
         metrics.mean_vertex_error([sequence(4)], [])
     with pytest.raises(ValueError, match="sequence 0"):
         metrics.mean_vertex_error([sequence(4)], [np.zeros((4, 5, 3))])
+
+
+def clips(seed: int = 0, count: int = 3) -> tuple[list, list, list]:
+    """Truths, predictions of other lengths, and templates, all of chance."""
+    rng = np.random.default_rng(seed)
+    templates = [rng.normal(size=(9, 3)).astype(np.float32) for _ in range(count)]
+    truth = [(t + 0.1 * rng.normal(size=(5 + 3 * k, 9, 3))).astype(np.float32) for k, t in enumerate(templates)]
+    made = [(t + 0.1 * rng.normal(size=(7 + 2 * k, 9, 3))).astype(np.float32) for k, t in enumerate(templates)]
+    return truth, made, templates
+
+
+def test_published_formulas_frame_by_frame_and_vertex_by_vertex():
+    """The published evaluation of BIWI, derived anew in loops: frames of all sequences in one list; squares, no roots;
+    for the dynamics the squared norm's population deviation in time, truth less prediction, over the sequences."""
+    truth, made, templates = clips()
+    lips, upper = [1, 4, 5], [0, 2, 7, 8]
+    worst, differences = [], []
+    for true, predicted, template in zip(truth, made, templates):
+        frames = min(len(true), len(predicted))
+        for t in range(frames):
+            worst.append(
+                max(sum((float(true[t, v, c]) - float(predicted[t, v, c])) ** 2 for c in range(3)) for v in lips)
+            )
+        lively = []
+        for motion in (true, predicted):
+            deviations = []
+            for v in upper:
+                norms = [
+                    sum((float(motion[t, v, c]) - float(template[v, c])) ** 2 for c in range(3)) for t in range(frames)
+                ]
+                mean = sum(norms) / frames
+                deviations.append((sum((norm - mean) ** 2 for norm in norms) / frames) ** 0.5)
+            lively.append(sum(deviations) / len(upper))
+        differences.append(lively[0] - lively[1])
+    lve, fdd = sum(worst) / len(worst), sum(differences) / len(differences)
+    tally = metrics.Tally(np.array(lips), np.array(upper))
+    for one in zip(truth, made, templates):
+        tally.add(*one)
+    figures = tally.figures("unit")
+    assert figures["LVE unit2"] == pytest.approx(lve, rel=1e-6)
+    assert metrics.lip_vertex_error(truth, made, np.array(lips)) == pytest.approx(lve, rel=1e-6)
+    assert figures["FDD unit2"] == pytest.approx(fdd, rel=1e-5)
+    assert metrics.face_dynamics_deviation(truth, made, templates, np.array(upper)) == pytest.approx(fdd, rel=1e-5)
+    assert figures["|FDD| unit2"] == pytest.approx(sum(map(abs, differences)) / len(differences), rel=1e-5)
+    assert figures["LVE unsquared unit"] == pytest.approx(sum(value**0.5 for value in worst) / len(worst), rel=1e-6)
+
+
+def test_a_tally_equals_the_measures_over_all_sequences_at_once():
+    truth, made, templates = clips(1, 4)
+    lips, upper, inner = np.array([0, 1, 2]), np.array([5, 6, 7]), (np.array([0, 1]), np.array([3, 4]))
+    tally = metrics.Tally(lips, upper, inner)
+    for one in zip(truth, made, templates):
+        tally.add(*one)
+    figures = tally.figures("mm")
+    assert figures["MVE mm"] == pytest.approx(metrics.mean_vertex_error(truth, made))
+    assert figures["MOD mm"] == pytest.approx(metrics.mouth_opening_difference(truth, made, *inner))
+    assert figures["LVE mm2"] == pytest.approx(metrics.lip_vertex_error(truth, made, lips))
+    assert figures["LVE unsquared mm"] == pytest.approx(metrics.lip_vertex_distance(truth, made, lips))
+    assert figures["jitter / truth"] == pytest.approx(1.0, abs=0.3)  # noise of the same strength
+    assert metrics.Tally(lips, upper).frames == []
+
+
+def test_frechet_distance_is_that_of_gaussians():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(400, 5)) @ rng.normal(size=(5, 5))
+    b = rng.normal(size=(300, 5)) @ rng.normal(size=(5, 5)) + 2
+    first, second = np.cov(a.T), np.cov(b.T)
+    product = scipy.linalg.sqrtm(first @ second).real
+    wanted = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(first + second - 2 * product)
+    assert metrics.frechet_distance(a, b) == pytest.approx(wanted, rel=1e-6)
+    assert metrics.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert metrics.frechet_distance(a, a + np.array([3, 0, 4, 0, 0])) == pytest.approx(25)
+
+
+def test_acceleration_is_the_second_difference_of_the_chosen():
+    vertices = sequence(4)
+    vertices[:, 0, 0] = [0, 1, 4, 9]  # second differences 2, 2
+    vertices[:, 1, 1] = [0, 5, 10, 15]  # 0
+    vertices[2, 3] = 100
+    assert metrics.acceleration(vertices, LIPS) == pytest.approx(1.0)
+
+
+def test_diversity_is_the_distance_from_the_mean_take():
+    first, second = sequence(2), sequence(2)
+    second[:, 0] = [0, 6, 8]  # 10 apart, so each 5 from the mean; the other lip vertex 0
+    assert metrics.diversity([first, second], LIPS) == pytest.approx((25 / 2) ** 0.5)
+    assert metrics.diversity([first, first]) == 0

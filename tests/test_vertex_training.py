@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 import codetalker
 from tests import datasets as tiny
 from tests.datasets import BIWI_NAMES, VERTICES, VOCASET_NAMES
+from training import evaluate
 from training.__main__ import main
 from training.datasets import FaceData
 from training.stage1 import Stage1Config
@@ -63,6 +65,27 @@ def test_every_layout_trains_into_a_bundle_that_predicts(tmp_path, wav2vec2, lay
             assert made.shape == (frames, VERTICES, 3) and np.isfinite(made).all()
     rows = [json.loads(line) for line in (tmp_path / "runs" / "talker" / "log.jsonl").read_text().splitlines()]
     assert {"motion", "code"} <= set(rows[-1]) and (layout == "own" or "unseen_motion" in rows[-1])
+
+
+@pytest.mark.parametrize("layout, counted", [("vocaset", 2), ("raw vocaset", 2), ("biwi", 4)])
+def test_a_trained_bundle_is_judged_on_its_data_with_masks(tmp_path, wav2vec2, capsys, layout, counted):
+    train(LAYOUTS[layout](tmp_path / "data"), tmp_path, wav2vec2)
+    (tmp_path / "lve.txt").write_text("0, 1, 2")
+    masks = {"lips": np.arange(3), "forehead": np.array([5]), "eye_region": np.array([6, 7])}
+    (tmp_path / "FLAME_masks.pkl").write_bytes(pickle.dumps(masks, 2))
+    common = ["--weights", str(tmp_path / "bundle"), "--data", str(tmp_path / "data")]
+    capsys.readouterr()
+    assert evaluate.main([*common, "--lips", str(tmp_path / "lve.txt")]) == 2
+    assert "--data needs --lips and --upper" in capsys.readouterr().err
+    common += ["--lips", str(tmp_path / "lve.txt"), "--upper", str(tmp_path / "FLAME_masks.pkl")]
+    assert evaluate.main([*common, "--json", str(tmp_path / "out.json")]) == 0
+    said = capsys.readouterr().out
+    assert f"{counted} sequences of" in said and "masks of 3 lip and 3 upper-face vertices" in said
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert set(figures) == {"talker", "baseline"}
+    for row in figures.values():
+        assert {"LVE unit2", "LVE unsquared unit", "FDD unit2", "|FDD| unit2", "MVE unit", "FD unit2"} <= set(row)
+        assert row["LVE unit2"] > 0 and np.isfinite(list(row.values())).all()
 
 
 def test_wav2vec2_learns_along_but_its_convolutions_unless_frozen(tmp_path, wav2vec2):
