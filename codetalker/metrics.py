@@ -142,6 +142,14 @@ class Tally:
             moved = (vertices[:, self.sampled] - template[self.sampled]).reshape(len(vertices), -1)
             kept.append(np.concatenate([moved[:-1], np.diff(moved, axis=0)], 1).astype(np.float32))
 
+    def join(self, other: Tally) -> None:
+        """Takes in the sequences of another tally of the same vertices."""
+        self.frames += other.frames
+        self.rows += other.rows
+        self.acceleration += other.acceleration
+        for kept, theirs in zip(self.features, other.features):
+            kept += theirs
+
     def figures(self, unit: str) -> dict[str, float]:
         """By name and unit. LVE, MVE, MOD: frames pooled; FDD: sequences averaged; jitter: over that of the truth."""
         pooled = {

@@ -87,12 +87,14 @@ def against_truth(bundle: Bundle, model: str, clips: Sequence[HeldOut], head: He
     for clip in tqdm(clips, f"held out, {model}", leave=False):
         made = face(bundle.generate(hear(bundle, model, clip), clip.style, model).weights)
         truth = face(Animation.from_motion(clip.motion, FPS).weights)
-        for group in ("", f"{clip.group} "):
-            tallies.setdefault(group, metrics.Tally(*face.masks)).add(truth, made, face.rest)
-    groups = sorted(tallies)  # all of them first
-    if len(groups) == 2:
-        groups = [""]  # the one group is all there is
-    return {f"{group}{name}": value for group in groups for name, value in tallies[group].figures("mm").items()}
+        tallies.setdefault(clip.group, metrics.Tally(*face.masks)).add(truth, made, face.rest)
+    pooled = metrics.Tally(*face.masks)
+    for tally in tallies.values():
+        pooled.join(tally)
+    figures = pooled.figures("mm")
+    for group in sorted(tallies) if len(tallies) > 1 else ():  # one group is all there is
+        figures |= {f"{group} {name}": value for name, value in tallies[group].figures("mm").items()}
+    return figures
 
 
 def hear(bundle: Bundle, model: str, clip: HeldOut) -> Heard:
