@@ -48,13 +48,13 @@ def words(shortcut: Shortcut | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("training/runs/published"))
+    parser.add_argument("--runs", type=Path, default=Path("training/runs"))
     parser.add_argument("--head", default="alex")
     options = parser.parse_args()
     motions = MotionSet(options.runs / "motion")
     spec = open_talker(motions.features.shape[1], len(motions.styles), published_form())
     talker = Talker(spec)
-    talker.load_state_dict(load_file(options.runs / "talker" / "model.safetensors"))
+    talker.load_state_dict(load_file(options.runs / "published" / "talker" / "model.safetensors"))
     decoding.arrange(talker.eval())
     geometry = FaceGeometry(load_head(options.head))
     clips = [clip for clip in motions.split("test") if clip.frames >= SHORTEST]

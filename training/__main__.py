@@ -42,6 +42,7 @@ class Recipe:
         self.stages = STAGES if data is None else STAGES[1:]
         self.motion_folder = options.runs / "motion"
         self.autoencoder = {"open": open_autoencoder, "published": published_form}[options.form]()
+        self.models = options.runs if options.form == "open" else options.runs / options.form
 
     def _config(self, config: object) -> object:
         """The stage's own numbers, or as many steps as asked for."""
@@ -72,25 +73,25 @@ class Recipe:
         if self.data is not None and not (self.motion_folder / "clips.jsonl").exists():
             self.motion()
         config = self._config(stage1.Stage1Config())
-        model = stage1.train(self.motion_folder, o.runs, o.device, config, self.autoencoder)
-        finish(model, o.runs / "stage1")
+        model = stage1.train(self.motion_folder, self.models, o.device, config, self.autoencoder)
+        finish(model, self.models / "stage1")
 
     def talker(self) -> None:
-        o = self.options
-        frozen = finished(Autoencoder(self.autoencoder), o.runs / "stage1")
-        model = talker.train_talker(frozen, self.motion_folder, o.runs, o.device, self._config(talker.TalkerConfig()))
-        finish(model, o.runs / "talker")
+        frozen = finished(Autoencoder(self.autoencoder), self.models / "stage1")
+        config = self._config(talker.TalkerConfig())
+        model = talker.train_talker(frozen, self.motion_folder, self.models, self.options.device, config)
+        finish(model, self.models / "talker")
 
     def baseline(self) -> None:
-        o = self.options
-        model = talker.train_baseline(self.motion_folder, o.runs, o.device, self._config(talker.TalkerConfig()))
-        finish(model, o.runs / "baseline")
+        config = self._config(talker.TalkerConfig())
+        model = talker.train_baseline(self.motion_folder, self.models, self.options.device, config)
+        finish(model, self.models / "baseline")
 
     def bundle(self) -> None:
-        runs, encoder = self.options.runs, self._encoder()
+        models, encoder = self.models, self._encoder()
         names = motion_set.styles() if self.data is None else self.data.styles
-        made = finished(Talker(open_talker(encoder.dim, len(names), self.autoencoder)), runs / "talker")
-        beside = finished(FaceFormer(open_faceformer(encoder.dim, len(names))), runs / "baseline")
+        made = finished(Talker(open_talker(encoder.dim, len(names), self.autoencoder)), models / "talker")
+        beside = finished(FaceFormer(open_faceformer(encoder.dim, len(names))), models / "baseline")
         told = {name: STYLES[name].seen if name in STYLES else CAPTURE_SEEN for name in names}
         if self.data is not None:
             told = dict.fromkeys(names, "")
