@@ -362,3 +362,15 @@ def test_a_video_is_not_transparent(head, tmp_path):
     speech = np.zeros(1_600, np.float32)
     render_video([Track(head, motion(3))], speech, tmp_path / "a.mp4", FPS, SIZE, background="#2040c0")
     assert np.abs(decode(tmp_path / "a.mp4", SIZE)[0][0, 4, 4].astype(int) - (0x20, 0x40, 0xC0)).max() < 4
+
+
+def test_captions_can_be_read_on_any_background():
+    for background, lighter in ((None, True), ((1.0, 1.0, 1.0, 1.0), False), ((0.05, 0.1, 0.3, 1.0), True)):
+        captions = draw_captions(["MMMMMMMM"], 256, background)
+        picture = np.full((256, 256, 4), 255, np.uint8)
+        picture[..., :3] = np.round(255 * np.array((background or (0.3, 0.35, 0.4))[:3]))
+        before = picture[:, :, :3].astype(int)
+        captions.lay_over(picture)
+        letters = (captions.keep < 20)[..., 0]
+        change = (picture[captions.top :, :, :3] - before[captions.top :])[letters].mean()
+        assert letters.any() and (change > 120 if lighter else change < -120)

@@ -43,10 +43,10 @@ def render_video(
     check_video_background(background)
     out = Path(out)
     frames = max(1, round(len(speech) / SAMPLE_RATE * fps))
-    captions = draw_captions([track.caption for track in tracks], size) if any(t.caption for t in tracks) else None
+    colour, words = read_background(background), [track.caption for track in tracks]
+    captions = draw_captions(words, size, colour) if any(words) else None
     figures = [figure_of(track.head) for track in tracks]
-    yaws = camera_yaws(fps, drift)
-    pictures = shared_process().frames(figures, size, motion(tracks, frames), read_background(background), yaws)
+    pictures = shared_process().frames(figures, size, motion(tracks, frames), colour, camera_yaws(fps, drift))
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out.parent) as folder:
         video, sound = Path(folder) / "video.mp4", Path(folder) / "speech.f32"
         sound.write_bytes(np.ascontiguousarray(speech, "<f4").tobytes())
