@@ -98,7 +98,8 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     values, vectors = np.linalg.eigh(first)
     root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
     shared = np.sqrt(np.clip(np.linalg.eigvalsh(root @ second @ root), 0, None)).sum()
-    return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(first) + np.trace(second) - 2 * shared)
+    distance = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(first) + np.trace(second) - 2 * shared
+    return max(0.0, float(distance))  # rounding can leave it below
 
 
 class Tally:

@@ -191,6 +191,16 @@ def test_raw_vocaset_that_is_spoilt(tmp_path):
     assert "but data_verts.npy has 766" in said["FaceTalk_170809_00138_TA/sentence22"] and len(said) == 4
 
 
+@pytest.mark.parametrize("spoilt", [np.zeros(5), np.float32(1.0)])
+def test_templates_and_motion_that_are_nothing_of_the_kind(tmp_path, spoilt):
+    folder = tiny.converted(tmp_path / "biwi", BIWI_NAMES, 25)
+    np.save(folder / "vertices_npy" / "F2_e01.npy", spoilt)
+    assert [file for file, _ in check(folder).problems] == ["vertices_npy/F2_e01.npy"]
+    (folder / "templates.pkl").write_bytes(pickle.dumps(np.zeros((5, 3))))
+    assert "holds no arrays under names" in check(folder).problems[0][1]
+    assert "there is no folder" in check(tmp_path / "nowhere").problems[0][1]
+
+
 class _Call:
     def __reduce__(self):
         return print, ("run",)

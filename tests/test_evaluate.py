@@ -87,7 +87,7 @@ def test_the_truth_itself_has_no_error_and_a_still_face_has(tmp_path):
     perfect = against_truth(Parrot(), "talker", held_out(motion_set(tmp_path), "test"), head)
     restless = [name for name in perfect if "jitter" in name]
     assert [perfect.pop(name) for name in restless] == pytest.approx([1.0] * 3)
-    assert perfect == pytest.approx(dict.fromkeys(perfect, 0.0), abs=1e-5)
+    assert perfect == pytest.approx(dict.fromkeys(perfect, 0.0), abs=1e-4)
     still = motion_set(tmp_path, np.zeros((40, MOTION_DIM), np.float16))
     frozen = against_truth(Parrot(), "talker", held_out(still, "test"), head)
     assert frozen["FDD mm2"] == frozen["|FDD| mm2"] > 0.1  # the truth is livelier
@@ -182,11 +182,26 @@ def test_the_command_makes_one_table_and_says_what_it_left_out(tmp_path, capsys,
     common += ["--corpus", str(tmp_path), "--capture", str(tmp_path / "none"), "--json", str(tmp_path / "out.json")]
     assert main(common) == 0
     said = capsys.readouterr().out
-    assert "pocketsphinx: left out, it is not installed" in said and "3 synthetic and 0 capture held-out clips" in said
+    assert "pocketsphinx: left out, it is not installed" in said and "3 synthetic held-out clips" in said
     figures = json.loads((tmp_path / "out.json").read_text())
     assert set(figures) == {"baseline", "loudness"}
     assert {"LVE mm2", "FDD mm2", "|FDD| mm2", "MVE mm", "MOD mm", "FD mm2"} <= set(figures["loudness"])
     assert figures["baseline"]["diversity upper mm"] == 0 and 0 <= figures["baseline"]["style accuracy"] <= 1
+
+
+@needs_head
+def test_own_arkit_motion_is_judged(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(rivals.Visemes, "installed", staticmethod(lambda: False))
+    encoder = MelEncoder(MelSpec())
+    beside = FaceFormer(open_faceformer(encoder.dim, 1))
+    save_bundle(Bundle("b", "arkit", FPS, {"eva": ""}, {"baseline": encoder}, None, beside), tmp_path / "b")
+    folder = tiny.arkit(tmp_path / "mine", [f"eva_{number}" for number in range(10)])
+    common = ["--weights", str(tmp_path / "b"), "--data", str(folder), "--motion", str(tmp_path)]
+    assert main([*common, "--real", str(tmp_path), "--json", str(tmp_path / "out.json")]) == 0
+    assert "1 mine held-out clips" in capsys.readouterr().out
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert figures["baseline"]["LVE mm2"] > 0 and "real-time factor" in figures["baseline"]
+    assert "style accuracy" not in figures["baseline"]  # of one style there is nothing to tell apart
 
 
 class Told:

@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +23,19 @@ from codetalker.bundle import MODELS, Bundle
 from codetalker.errors import UserError
 from codetalker.head import load_head
 
-from .datasets import open_data
-from .judging import Figures, against_truth, held_out, of_people, over_seeds, real_time_factor, separability, spread
+from .datasets import FaceData, open_data
+from .judging import (
+    Figures,
+    HeldOut,
+    against_truth,
+    held_out,
+    held_out_of,
+    of_people,
+    over_seeds,
+    real_time_factor,
+    separability,
+    spread,
+)
 from .motion_set import MotionSet
 from .protocols import UPPER_REGIONS, official_split, on_data, read_mask
 from .rivals import Loudness, Visemes
@@ -58,43 +70,49 @@ def _cell(value: float | None) -> str:
     return f"{value:14.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:14.3e}"
 
 
-def on_open(options: argparse.Namespace, bundle: Bundle) -> tuple[Table, list[str]]:
-    """The whole table of an open bundle, and what is to be said below it."""
+def on_open(options: argparse.Namespace, bundle: Bundle, data: FaceData | None) -> tuple[Table, list[str]]:
+    """The whole table of an open bundle, and what is to be said below it. data: one's own ARKit motion, held out."""
     if bundle.space != "arkit":
         raise UserError(f"the bundle {bundle.name} moves vertices: name the data to judge it on, by --data")
     motions = MotionSet(options.motion) if (options.motion / "clips.jsonl").exists() else None
-    clips = held_out(motions, options.split, options.corpus, options.capture) if motions else []
+    if data is not None:
+        clips = held_out_of(data, official_split(data, options.split), bundle)
+    else:
+        clips = held_out(motions, options.split, options.corpus, options.capture) if motions else []
     if options.clips and clips:
         clips = [clips[index] for index in np.unique(np.linspace(0, len(clips) - 1, options.clips).astype(int))]
     people = real_clips(options.real) if options.lipsync.exists() else []
-    head = load_head(options.head)
     rivals, notes = _rivals(bundle, motions)
     models = {name: bundle for name in MODELS if getattr(bundle, name) is not None}
-    figures: Table = {}
+    figures = {}
     for name, one in (models | rivals).items():
-        row = figures[name] = {}
-        hearable = [clip for clip in clips if clip.speech is not None] if hasattr(one, "needs_speech") else clips
-        if clips and len(hearable) == len(clips):
-            row |= against_truth(one, name, clips, head)
-        elif clips:
-            notes.append(
-                f"{name}: {len(clips) - len(hearable)} held-out clips have no speech here (--corpus, --capture)"
-            )
-        if people:
-            row |= of_people(one, name, people, load_report(options.lipsync), options.style)
-        if name in models and clips:
-            row |= over_seeds(one, name, clips, head) | separability(one, name, clips, bundle.styles)
-        timed = [speech for _, speech, _ in people] or [
-            one.speech for one in spread(clips, TIMED) if one.speech is not None
-        ]
-        if timed:
-            row["real-time factor"] = real_time_factor(one, name, timed)
-    groups = [f"{sum(clip.group == group for clip in clips)} {group}" for group in ("synthetic", "capture")]
-    notes.append(
-        f"{' and '.join(groups)} held-out clips, {len(people)} recordings of people, {len(bundle.styles)} styles"
-    )
+        figures[name], told = _row(one, name, options, clips, people)
+        notes += told
+    counts = Counter(clip.group for clip in clips)
+    held = " and ".join(f"{count} {group}" for group, count in counts.items()) or "no"
+    notes.append(f"{held} held-out clips, {len(people)} recordings of people, {len(bundle.styles)} styles")
     notes.append(f"real-time factor on {torch.get_num_threads()} threads, {bundle.device.type}")
     return figures, notes
+
+
+def _row(
+    one: Bundle | Loudness | Visemes, name: str, options: argparse.Namespace, clips: list[HeldOut], people: list
+) -> tuple[Figures, list[str]]:
+    """All figures of one model or rival."""
+    row, notes, head = {}, [], load_head(options.head)
+    silent = sum(clip.speech is None for clip in clips) if isinstance(one, Visemes) else 0
+    if silent:
+        notes.append(f"{name}: the speech of {silent} held-out clips is not here (--corpus, --capture)")
+    elif clips:
+        row |= against_truth(one, name, clips, head)
+    if people:
+        row |= of_people(one, name, people, load_report(options.lipsync), options.style)
+    if isinstance(one, Bundle) and clips:
+        row |= over_seeds(one, name, clips, head) | separability(one, name, clips, one.styles)
+    heard = [clip.speech for clip in spread(clips, TIMED) if clip.speech is not None] if clips else []
+    if timed := [speech for _, speech, _ in people] or heard:
+        row["real-time factor"] = real_time_factor(one, name, timed)
+    return row, notes
 
 
 def _rivals(bundle: Bundle, motions: MotionSet | None) -> tuple[dict[str, object], list[str]]:
@@ -110,11 +128,10 @@ def _rivals(bundle: Bundle, motions: MotionSet | None) -> tuple[dict[str, object
     return rivals, notes
 
 
-def on_vertices(options: argparse.Namespace, bundle: Bundle) -> tuple[Table, list[str]]:
+def on_vertices(options: argparse.Namespace, bundle: Bundle, data: FaceData) -> tuple[Table, list[str]]:
     """The field's measures on a data set, with its masks."""
     if options.lips is None or options.upper is None:
         raise UserError("--data needs --lips and --upper, the masks: BIWI's lve.txt and fdd.txt, or a FLAME_masks.pkl")
-    data = open_data(options.data)
     split = official_split(data, options.split)
     lips = read_mask(options.lips, ("lips",), data.vertices)
     upper = read_mask(options.upper, UPPER_REGIONS, data.vertices)
@@ -138,14 +155,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--real", type=Path, default=Path("../shared/speech"), help="recordings with phones.json")
     parser.add_argument("--lipsync", type=Path, default=Path("../shared/tools/lipsync.py"))
     parser.add_argument("--style", help="in which the recordings are spoken (default: the bundle's first)")
-    parser.add_argument("--data", type=Path, help="VOCASET, BIWI or your own, for a bundle of vertices")
+    parser.add_argument("--data", type=Path, help="judge on VOCASET, BIWI or your own instead")
     parser.add_argument("--lips", type=Path, help="of --data: vertex numbers in a text, or a FLAME_masks.pkl")
     parser.add_argument("--upper", type=Path, help="the same of the upper face")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args(arguments)
     try:
         bundle = codetalker.load(options.weights)
-        figures, notes = (on_open if options.data is None else on_vertices)(options, bundle)
+        data = None if options.data is None else open_data(options.data)
+        judge = on_open if data is None or data.space == "arkit" else on_vertices
+        figures, notes = judge(options, bundle, data)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -21,8 +21,9 @@ from codetalker.windows import Heard
 from .corpus.capture import STYLE as CAPTURE
 from .corpus.capture import load_capture
 from .data import Corpus
+from .datasets import FaceData
 from .geometry import MILLIMETRES
-from .motion_set import FPS, Clip, MotionSet
+from .motion_set import FPS, Clip, MotionSet, resample
 
 POOLED_BY = {"closure_recall": "bilabials", "closure_precision": "closures"}  # shares of counted events
 REAL = (
@@ -45,10 +46,7 @@ class HeldOut:
     features: np.ndarray
     motion: np.ndarray
     speech: np.ndarray | None = None
-
-    @property
-    def group(self) -> str:
-        return "capture" if self.style == CAPTURE else "synthetic"
+    group: str = "synthetic"  # or "capture", or the data's name
 
 
 def held_out(motions: MotionSet, split: str, corpus: Path | None = None, capture: Path | None = None) -> list[HeldOut]:
@@ -62,9 +60,23 @@ def held_out(motions: MotionSet, split: str, corpus: Path | None = None, capture
 
     def made(clip: Clip) -> HeldOut:
         heard = speech[clip.name]() if clip.name in speech else None
-        return HeldOut(clip.style, *motions.read(clip), heard)
+        group = CAPTURE if clip.style == CAPTURE else "synthetic"
+        return HeldOut(clip.style, *motions.read(clip), heard, group)
 
     return [made(clip) for clip in motions.split(split)]
+
+
+def held_out_of(data: FaceData, split: str, bundle: Bundle) -> list[HeldOut]:
+    """One's own ARKit motion, heard by the bundle; a subject without a style is judged in the first."""
+    made, model = [], next(iter(bundle.encoders))
+    for clip in data.split(split):
+        (motion, fps), speech = data.layout.animation(clip.name), data.speech(clip)
+        features = bundle.encode(speech, model).features[0].cpu().numpy()
+        motion = resample(motion, round(len(motion) / fps * FPS))
+        style = clip.subject if clip.subject in bundle.styles else bundle.styles[0]
+        frames = min(len(features), len(motion))
+        made.append(HeldOut(style, features[:frames], motion[:frames].astype(np.float32), speech, data.spec.name))
+    return made
 
 
 class Face:
@@ -139,6 +151,8 @@ def over_seeds(bundle: Bundle, model: str, clips: Sequence[HeldOut], head: Head)
 
 def separability(bundle: Bundle, model: str, clips: Sequence[HeldOut], styles: Sequence[str]) -> Figures:
     """The accuracy with which a classifier tells the styles apart, on speech that it was not fitted on."""
+    if len(spread(clips, STYLED)) < 2 or len(styles) < 2:
+        return {}
     said = [
         [statistics(one) for one in bundle.generate_styles(hear(bundle, model, clip), styles, model)]
         for clip in tqdm(spread(clips, STYLED), f"styles, {model}", leave=False)

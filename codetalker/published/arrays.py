@@ -186,6 +186,8 @@ class _ArraysOnly(pickle._Unpickler):
 def read_arrays(path: Path, allowed: Allowed = TEMPLATES) -> dict[Any, Any]:
     """Arrays, numbers and text under names, in dicts up to DEEPEST in one another, of Python 2 or 3, any protocol."""
     content = _load(path, allowed)
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{path} holds no arrays under names")
     try:
         return _told(content, DEEPEST)
     except (AttributeError, TypeError, ValueError) as error:

@@ -89,7 +89,8 @@ def _clip(data: FaceData, name: str) -> Iterator[str]:
             motion, fps = data.layout.animation(name)
             seconds = len(motion) / fps
         else:
-            seconds = len(data.layout.motion(name)) / data.spec.stored_fps
+            motion = data.layout.motion(name)
+            seconds = len(motion) / data.spec.stored_fps if motion.ndim else None
     except UserError as error:
         yield str(error)
     try:
