@@ -98,9 +98,10 @@ def _apart(graph: csr_matrix, places: np.ndarray, pairs: np.ndarray) -> np.ndarr
     """(M,) whether the way over the mesh between two points is much longer than through the air"""
     if not len(pairs):
         return np.zeros(0, bool)
-    way = dijkstra(graph, indices=pairs[:, 0], limit=0.05)[np.arange(len(pairs)), pairs[:, 1]]
     straight = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
-    return way > np.maximum(np.maximum(0.004, 3.0 * straight), 2.2 * np.median(graph.data))
+    enough = np.maximum(np.maximum(0.004, 3.0 * straight), 2.2 * np.median(graph.data))
+    way = dijkstra(graph, indices=pairs[:, 0], limit=float(enough.max()))  # infinite beyond
+    return way[np.arange(len(pairs)), pairs[:, 1]] > enough
 
 
 def _in_front(offset: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix, diags_array, eye_array
 from scipy.sparse.csgraph import connected_components
 
 MOST_CROWDED = 20_000  # edges of four faces that are looked at
@@ -163,17 +163,20 @@ def _groups(count: int, joins: list[tuple[np.ndarray, np.ndarray]]) -> tuple[int
     return connected_components(coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), (count, count)), False)
 
 
-def smooth(values: np.ndarray, surface: Surface, passes: int) -> np.ndarray:
-    """(P, ...) means of each point and its neighbours, `passes` times"""
+def smoothing(surface: Surface, passes: int) -> csr_matrix:
+    """(P, P) that takes each point half the way to the mean of its neighbours, `passes` times"""
     count = len(surface.points)
     start, end = surface.edges.T
     links = csr_matrix((np.ones(len(start), np.float32), (start, end)), (count, count))
     links = links + links.T
-    degree = np.maximum(np.asarray(links.sum(1)), 1.0)
-    flat = values.reshape(count, -1)
+    once = (
+        0.5 * eye_array(count, dtype=np.float32)
+        + diags_array(0.5 / np.maximum(np.asarray(links.sum(1)).ravel(), 1.0)) @ links
+    )
+    result = eye_array(count, dtype=np.float32)
     for _ in range(passes):
-        flat = 0.5 * flat + 0.5 * (links @ flat) / degree
-    return flat.reshape(values.shape)
+        result = once @ result
+    return csr_matrix(result, dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
 from .errors import UserError
@@ -17,7 +18,7 @@ from .head import Head, Part, list_heads, load_head
 from .motion import ARKIT_NAMES
 from .profile import Profile
 from .registration import OTHER_LIP, TURNED, Eye, Face, Warp, find_face, has_nose, lay_onto, likeness
-from .surface import Surface, hang_together, smooth, spread
+from .surface import Surface, hang_together, smoothing, spread
 
 SOURCE = "alex"  # of our heads the one whose shapes are carried over
 MOVING = 2e-5  # metres: what moves less is still
@@ -172,11 +173,12 @@ def _look_up(
             among = _Laid(source, placed, parts, two_lips=side.any())
             vertices[rows], shares[rows], gap[rows] = among.nearest(surface.points[rows], normals[rows], side[rows])
     fade = np.clip((FAR - gap) / (FAR - NEAR), 0.0, 1.0)[:, None]
-    result = np.zeros((len(moved), len(own), 3), np.float32)
-    for index, values in enumerate(moved):
-        if values.any():
-            result[index] = np.einsum("pk,pkd->pd", shares * fade, values[vertices])
-    result = smooth(result.transpose(1, 0, 2), surface, SMOOTHED).transpose(1, 0, 2).astype(np.float32)
+    count = len(own)
+    rows = np.repeat(np.arange(count), vertices.shape[1])
+    blend = csr_matrix(((shares * fade).astype(np.float32).ravel(), (rows, vertices.ravel())), (count, len(placed)))
+    blend = smoothing(surface, SMOOTHED) @ blend
+    flat = moved.transpose(1, 0, 2).reshape(len(placed), -1)
+    result = np.ascontiguousarray((blend @ flat).reshape(count, len(moved), 3).transpose(1, 0, 2))
     _stiffen(result, surface)
     part = np.zeros(len(head.vertices), int)
     for index, one in enumerate(head.parts):
