@@ -107,9 +107,8 @@ def _wrong_motion(data: FaceData, name: str) -> Iterator[str]:
         yield f"holds {motion.dtype}, not floats"
         return
     if data.space == "vertices" and not _fits(motion.shape, data.vertices):
-        count = motion.shape[1] / 3 if motion.ndim == 2 else motion.shape[1] if motion.ndim == 3 else None
-        told = f"{count:g} vertices" if count is not None and len(motion) else f"the shape {motion.shape}"
-        yield f"has {told} ({motion.shape}), the templates have {data.vertices}"
+        wanted = f"(frames, {3 * data.vertices}) or (frames, {data.vertices}, 3)"
+        yield f"has the shape {motion.shape}, but {data.vertices} vertices as the templates' are {wanted}"
         return
     wrong = []
     for first in range(0, len(motion), TOGETHER):

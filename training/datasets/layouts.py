@@ -67,7 +67,7 @@ class Folders:
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"is no array that can be read: {' '.join(str(error).split())[:120]}") from error
+            raise UserError("is no array of numbers (.npy), or is cut short") from error
 
     def speech(self, name: str) -> np.ndarray:
         if name not in self.sounds:
