@@ -228,6 +228,16 @@ def test_blink_covers_an_eye_that_looks_aside(head: Head) -> None:
         assert eye_in_front(head, eyeBlinkLeft=1.0, **{f"eyeLook{gaze}Left": 0.6}).sum() <= slit * rest, gaze
 
 
+def test_lids_never_cross(head: Head) -> None:
+    """From their rims outwards, to a tenth of a millimetre."""
+    skin = faces_of(head, "skin skin")
+    upper, lower = (skin[np.isin(skin, head.regions[f"{which}_lids"]).all(1)] for which in ("upper", "lower"))
+    assert min(len(upper), len(lower)) > 300
+    for name in [name for name in ARKIT_NAMES if name.startswith(("eye", "cheekSquint", "brow"))]:
+        v = posed(head, **{name: 1.0})
+        assert crossings(v, upper, lower, 0.1) + crossings(v, lower, upper, 0.1) == 0, name
+
+
 def test_gaze_turns_the_eyeball_and_nothing_tears(head: Head) -> None:
     eyes = next(part.vertices for part in head.parts if part.name == "eyes eye")
     rest = posed(head)[eyes]

@@ -19,7 +19,8 @@ INSIDE = rings.MOUTH_CONTACT - 2  # loops of the mouth up to here are its wet li
 
 def regions(skin: Skin) -> dict[str, np.ndarray]:
     """Vertex indices of the skin: the lips with the skin about them, the upper face, the two sides of the line along
-    which the lips meet, paired (without the corners, which both lips share), and the 68 landmarks."""
+    which the lips meet, paired (without the corners, which both lips share), the lids from their rims outwards (with
+    their corners), and the 68 landmarks."""
     v = skin.average
     above = np.arange(rings.MOUTH_CORNER)
     below = rings.MOUTH_COLUMNS - 1 - above
@@ -31,11 +32,14 @@ def regions(skin: Skin) -> dict[str, np.ndarray]:
         [skin.mouth[:, : rings.MOUTH_CONTACT].ravel(), skin.eye[:, : rings.EYE_RIM].ravel(), skin.nostril.ravel()]
     )
     face = np.flatnonzero((v[:, 1] > 14.0) & (v[:, 1] < 90.0) & (v[:, 2] > 50.0))
+    lids, half = skin.eye[:, rings.EYE_RIM :], rings.EYE_COLUMNS // 2
     return {
         "lips": np.unique(skin.mouth[:, rings.MOUTH_CONTACT :]),
         "upper_face": np.setdiff1d(face, inside),
         "inner_lip_upper": upper,
         "inner_lip_lower": lower,
+        "upper_lids": np.unique(lids[:, :, : half + 1]),
+        "lower_lids": np.unique(np.concatenate([lids[:, :, half:], lids[:, :, :1]], axis=2)),
         "landmarks": _landmarks(skin, np.unique(inside)),
     }
 
@@ -72,7 +76,7 @@ def build_head(person: Person) -> list[Part]:
     inner = lining[skin.faces].all(1)
     wet, face = _faces_of(whole, inner, mouth.GUM), _faces_of(whole, ~inner, SKIN)
     return [
-        joined("skin", [face, *(ears.ear(anatomy, side, SKIN) for side in (1, -1))]),
+        joined("skin", [face, *(ears.ear(field, side, SKIN) for side in (1, -1))]),
         joined("eyes", [part(anatomy, side) for part in (eyes.eyeball, eyes.caruncle) for side in (1, -1)]),
         teeth.teeth(anatomy),
         joined("mouth", [wet, *mouth.gums(anatomy), mouth.tongue(anatomy)]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import MIRROR, Anatomy
-from .field import polyline_distance
+from .anatomy import MIRROR
+from .field import Field, polyline_distance
 from .parts import Material, Part, grid_faces, turned
 from .person import Complexion
 
@@ -16,6 +16,7 @@ HEIGHT, WIDTH = 29.0, 16.5  # mm, halves
 ROWS = np.array([0.0, 0.14, 0.27, 0.38, 0.48, 0.57, 0.66, 0.74, 0.82, 0.90, 0.96, 1.0, 1.02, 0.98, 0.90, 0.76])
 BEHIND = (0, 0.0), (1, 1.6), (2, 3.8), (3, 6.0), (4, 10.0)  # rows past the rim turn to the back, mm
 RIM = 11
+CLEAR = 1.0  # mm
 COLUMNS = 28
 # polyline in the ear's plane (forward, up) in mm, millimetres outward, sigma
 RELIEF = [
@@ -32,16 +33,17 @@ RELIEF = [
 ]
 
 
-def ear(anatomy: Anatomy, side: int, material: Material) -> Part:
+def ear(field: Field, side: int, material: Material) -> Part:
     """side: 1 the head's left, -1 its right."""
+    anatomy = field.anatomy
     shape, look = anatomy.person.ears, anatomy.person.complexion
     rho, theta = np.meshgrid(ROWS, 2 * np.pi * np.arange(COLUMNS) / COLUMNS, indexing="ij")  # 0 to the front
     c, s = np.cos(theta), np.sin(theta)
     # An egg with its blunt end up and back, drawn in towards the lobe.
-    wide = WIDTH * (1 + 0.08 * s - 0.36 * np.maximum(-s, 0) ** 1.6) * np.where(c > 0, 0.80, 1.0)
+    wide = WIDTH * (1 + 0.08 * s - 0.22 * np.maximum(-s, 0) ** 1.6) * np.where(c > 0, 0.80, 1.0)
     high = HEIGHT * (1 - 0.05 * c) * np.where(s < 0, 0.80 + 0.14 * shape.lobe, 1.0)
     u, v = rho * wide * c, rho * high * s
-    u = u + 3.6 * np.maximum(-s, 0) ** 1.5 * rho  # the lobe hangs forward
+    u = u + 2.6 * np.maximum(-s, 0) ** 1.5 * rho  # the lobe hangs forward
     flat = np.column_stack([u.ravel(), v.ravel(), 0 * u.ravel()])
     h = np.zeros(u.size)
     for line, out, sigma in RELIEF:
@@ -57,6 +59,9 @@ def ear(anatomy: Anatomy, side: int, material: Material) -> Part:
     points = u[..., None] * flare + v[..., None] * UP + h[..., None] * OUT
     points = turned(points.reshape(-1, 3) * shape.scale, np.zeros(3), -shape.tilt, "x")
     vertices = points + anatomy.place(CENTRE)[0]
+    bowl = np.repeat(ROWS < 0.7, COLUMNS) & (np.arange(len(vertices)) < RIM * COLUMNS)
+    sunk = np.maximum(CLEAR - field(vertices[bowl]), 0.0)
+    vertices[bowl] += sunk[:, None] * OUT  # the head doesn't show through the bowl
     colours = _colours(look, relief, past).reshape(-1, 3)
     faces = grid_faces(len(ROWS), COLUMNS, closed=True)
     if side < 0:

@@ -62,7 +62,7 @@ def cap_of_hair(field: Field, style: Hair) -> Part:
         lift = style.volume * (1.0 + (style.sides - 1.0) * aside) + style.front * front * s + style.grain * grain
         away = field.normals(at) if s > 0.05 or style.crown else np.tile(whorl, (columns, 1))
         points.append(at + away * np.maximum(0.5 + lift * tip, 0.35)[:, None])
-        light = 0.86 + (0.05 + 0.12 * (style.grain > 0)) * grain - 0.08 * (1 - tip)
+        light = 0.86 + (0.05 + 0.10 * style.grain) * grain - 0.08 * (1 - tip)
         opacity = style.opacity * grows * smoothstep(inside / max(style.fade, 0.1) * 0.9)
         colours.append(np.column_stack([np.array(style.colour) * light[:, None], opacity]))
     vertices = np.vstack(points)

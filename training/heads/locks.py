@@ -62,7 +62,7 @@ def _paths(field: Field, style: Hair, layer: Locks, rng: np.random.Generator) ->
     height = rng.uniform(0.75, 1.25, count)
     length = np.where(np.arange(count) % 2, length, 0.97 * length) if layer.joined else length
     heading = np.zeros_like(p)
-    cut = layer.cut + rng.uniform(-4.0, 4.0, count)
+    cut = layer.cut + rng.uniform(-5.0, 5.0, count)
     points, normals = [], []
     hug_from = field.anatomy.place([(0.0, HUGS_ABOVE, 0.0)])[0, 1]
     for row in range(layer.rows):
@@ -107,9 +107,11 @@ def _sheet(
     ridge = ridge + rng.uniform(-0.5, 0.5, ridge.shape)
     outside = middle + layer.thick * layer.width * 0.5 * ridge * np.minimum(1.0, 3.0 * t) * normal
     faces = grid_faces(*middle.shape[:2])
-    faces = np.vstack([faces, faces[:, ::-1] + middle[..., 0].size])
-    points = np.vstack([outside.reshape(-1, 3), (middle - 1.8 * normal).reshape(-1, 3)])
-    colours = np.vstack([(colours * (1.0 + 0.06 * ridge)).reshape(-1, 3), 0.55 * colours.reshape(-1, 3)])
+    free = len(middle) // 3  # rows on the scalp, whose inside is never seen
+    inner = grid_faces(len(middle) - free, middle.shape[1])[:, ::-1] + middle[..., 0].size
+    faces = np.vstack([faces, inner])
+    points = np.vstack([outside.reshape(-1, 3), (middle - 1.8 * normal)[free:].reshape(-1, 3)])
+    colours = np.vstack([(colours * (1.0 + 0.08 * ridge)).reshape(-1, 3), 0.55 * colours[free:].reshape(-1, 3)])
     return Part("locks", HAIR, points, faces, np.clip(colours, 0.0, 1.0))
 
 

@@ -53,7 +53,7 @@ def _line(skin: Skin, shapes: dict[str, np.ndarray], line: np.ndarray, depth: fl
     across = np.column_stack([-along[:, 1], along[:, 0]]) / np.linalg.norm(along, axis=1, keepdims=True)
     flat = np.vstack([middle + side * CREASE_WIDTH * across for side in (-1.0, 0.0, 1.0)])
     flat[:, 0] = np.maximum(flat[:, 0], 0.0)
-    points, near, weight = on_skin(skin, flat, np.full(len(flat), 0.30))
+    points, near, weight = on_skin(skin, flat, np.full(len(flat), 0.60))
     ends = np.sin(np.pi * np.clip(at, 0.0 if line[0, 0] > 1 else 0.5, 1.0)) ** 0.7
     opacity = np.concatenate([0.0 * at, np.clip(-0.20 * depth, 0.0, 0.4) * ends, 0.0 * at])
     colours = np.column_stack([np.tile(np.array(skin.anatomy.person.complexion.shade) * 0.72, (len(flat), 1)), opacity])

@@ -16,6 +16,8 @@ from .parts import Material, Part, grid_faces, turned
 JAW_DEGREES = 20.5
 TONGUE_JAW = 0.42  # how far the jaw opens to let the tongue out
 TONGUE_FOLLOWS = (0.92, 0.70)  # the jaw's opening, at its root and at its tip
+# mm by which the tip draws back and down where lips are rounded, as the tongue does for /u/ and /o/
+ROUNDED = {"mouthPucker": (0.0, -3.5, -9.0), "mouthFunnel": (0.0, -3.0, -7.0)}
 GUM = Material("mouth", 0.35)
 UPPER_EDGE = -36.0  # y of the upper teeth's edges
 OVERBITE = 1.6  # mm that they cover of the lower ones
@@ -110,4 +112,5 @@ def tongue(anatomy: Anatomy) -> Part:
     reach = smoothstep(share) ** 0.8
     droop = reach**4 * np.array([0.0, -9.0, 0.0]) + reach * np.array([0.0, 7.0, 46.0])
     shapes["tongueOut"] = shapes["tongueOut"] + droop
+    shapes |= {name: reach * np.array(step) for name, step in ROUNDED.items()}
     return Part("tongue", GUM, points, grid_faces(rows, columns, closed=True)[:, ::-1], colours, shapes)

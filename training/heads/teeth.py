@@ -27,9 +27,9 @@ UPPER = [Tooth(8.4, 10.2, 3.0), Tooth(6.7, 9.0, 2.8, 0.2, 0.8), Tooth(7.6, 10.2,
          Tooth(7.0, 8.4, 4.6, 0.7, 0.6), Tooth(7.0, 8.0, 4.8, 0.5, 0.9), Tooth(9.5, 7.6, 5.0, 0.3, 1.2)]  # fmt: skip
 LOWER = [Tooth(5.3, 8.4, 2.6), Tooth(5.8, 8.4, 2.7), Tooth(6.8, 9.2, 3.4, 0.9, -0.3),
          Tooth(7.0, 8.2, 4.2, 0.6, 0.2), Tooth(7.2, 7.8, 4.6, 0.4, 0.4), Tooth(10.0, 7.4, 5.0, 0.3, 0.6)]  # fmt: skip
-HEIGHTS = np.array([0.0, 0.05, 0.22, 0.5, 0.8, 1.0])  # of a tooth's rows, from its edge to the gum
-OUTLINE = np.array([0.82, 0.95, 1.0, 0.97, 0.86, 0.76])  # its width there
-BULGE = np.array([0.30, 0.45, 0.72, 1.0, 1.0, 0.8])  # how far forward its face is there
+HEIGHTS = np.array([0.0, 0.06, 0.28, 0.72, 1.0])  # of a tooth's rows, from its edge to the gum
+OUTLINE = np.array([0.82, 0.95, 1.0, 0.90, 0.76])  # its width there
+BULGE = np.array([0.30, 0.46, 0.76, 1.0, 0.8])  # how far forward its face is there
 COLUMNS = 8
 
 
@@ -47,8 +47,7 @@ def _tooth(tooth: Tooth, centre: np.ndarray, normal: np.ndarray, up: float, edge
     faces = grid_faces(len(HEIGHTS), COLUMNS, closed=True)
     cap = np.column_stack([np.zeros(COLUMNS - 2, int), np.arange(1, COLUMNS - 1), np.arange(2, COLUMNS)])
     faces = np.vstack([faces, cap])
-    shade = np.array([[0.93, 0.95, 0.97], [0.98, 0.98, 0.985], [1, 1, 1], [1, 0.995, 0.98], [0.985, 0.965, 0.93],
-                      [0.93, 0.88, 0.83]])  # fmt: skip
+    shade = np.array([[0.93, 0.95, 0.97], [0.98, 0.98, 0.985], [1, 1, 0.995], [0.99, 0.975, 0.945], [0.93, 0.88, 0.83]])
     colours = np.repeat(shade * colour, COLUMNS, axis=0)
     return Part("tooth", TEETH, np.stack([x, y, z], -1).reshape(-1, 3), faces if up > 0 else faces[:, ::-1], colours)
 
