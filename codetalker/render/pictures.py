@@ -23,6 +23,7 @@ def render_frames(
     Yields (size, size * tracks, 4) uint8 sRGB with straight alpha, the caller's until the next one; close it to stop.
     Raises as render_video does.
     """
+    shared_process().start_early()
     frames = max(len(track.animation) for track in tracks)
     figures = [figure_of(track.head) for track in tracks]
     colour, yaws = read_background(background), camera_yaws(fps, drift)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import mmap
 import os
 import socket
@@ -63,6 +64,15 @@ class RenderProcess:
         with self._lock:
             self._ensure()
         return self.renderer
+
+    def start_early(self) -> None:
+        """Starts the process while the caller does other things. What goes wrong is told when it is needed."""
+
+        def try_it() -> None:
+            with contextlib.suppress(UserError):
+                self.start()
+
+        threading.Thread(target=try_it, daemon=True).start()
 
     def stop(self) -> None:
         """Ends the process; the next frame starts another."""

@@ -41,6 +41,7 @@ def render_video(
     Raises RenderError where drawing or encoding fails, UserError where this machine can't draw.
     """
     check_video_background(background)
+    shared_process().start_early()
     out = Path(out)
     frames = max(1, round(len(speech) / SAMPLE_RATE * fps))
     colour, words = read_background(background), [track.caption for track in tracks]
