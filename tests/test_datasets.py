@@ -104,6 +104,7 @@ def test_own_data_is_described_in_a_few_lines(tmp_path):
         ({"fps": 30, "stored_fps": 50}, "whole multiple"),
         ({"fps": 30.5}, "a whole number from 1 to 1000, not 30.5"),
         ({"like": "multiface"}, "one of vocaset, biwi, not 'multiface'"),
+        ({"like": "biwi", "fps": 30}, "BIWI's form has 25 fps, not 30"),
         ({"fps": 30, "splits": {"test": ["a"]}}, "must name train"),
         ({"fps": 30, "splits": {"train": {"subjects": ["a"], "sentences": "all"}}}, "like 1-40, not 'all'"),
         ({"fps": 30, "model": {"hidden_size": 0}}, "hidden_size must be a number above zero"),
@@ -164,6 +165,13 @@ def test_the_checker_lists_all_that_is_wrong_by_file(tmp_path, capsys):
     with pytest.raises(UserError) as caught:
         open_data(tmp_path / "spoilt")
     assert all(line in str(caught.value) for line in report.lines())
+
+
+def test_names_that_would_be_taken_for_mixtures_or_nobody(tmp_path):
+    folder = tiny.describe(tiny.converted(tmp_path / "own", ["a b_1", "c_1", "lonely"], 30), fps=30)
+    said = dict(check(folder).problems)
+    assert "commas, colons and spaces part styles" in said["vertices_npy/a b_1.npy"]
+    assert "is not named SUBJECT_SEQUENCE" in said["vertices_npy/lonely.npy"]
 
 
 def test_a_sound_folder_has_its_problems_told_without_the_motion_folder(tmp_path):

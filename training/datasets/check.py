@@ -80,6 +80,8 @@ def _clip(data: FaceData, name: str) -> Iterator[str]:
     subject, _ = split_name(name)
     if not subject:
         yield "is not named SUBJECT_SEQUENCE"
+    elif set(subject) & set(",: "):
+        yield f"is of the subject {subject!r}, but commas, colons and spaces part styles"
     if data.space == "vertices" and subject and subject not in data.given:
         yield f"is of the subject {subject}, which has no template in templates.pkl"
     seconds = None

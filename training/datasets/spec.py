@@ -14,6 +14,7 @@ from codetalker.errors import UserError
 from codetalker.predictor import PredictorSpec
 from codetalker.published.config import DATA_SETS, Config, DataSet
 from codetalker.talker import TalkerSpec
+from codetalker.wav2vec import FEATURE_RATE
 
 DESCRIPTION = "data.yaml"
 SIZES = {  # of the published stage1.yaml and stage2.yaml of VOCASET, by their names
@@ -48,9 +49,9 @@ class DataSpec:
 
     def __post_init__(self) -> None:
         if self.fps <= 0 or self.stored_fps % self.fps:
-            raise UserError(
-                f"stored_fps {self.stored_fps} must be a whole multiple of fps {self.fps}, such as 60 of 30"
-            )
+            raise UserError(f"stored_fps {self.stored_fps} must be a whole multiple of fps {self.fps}, as 60 is of 30")
+        if not self.form.resample_fps and self.fps * self.form.speech_per_frame != FEATURE_RATE:
+            raise UserError(f"BIWI's form has 25 fps, not {self.fps}: take that of vocaset, which may have any")
 
     @property
     def name(self) -> str:
