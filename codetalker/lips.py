@@ -14,8 +14,9 @@ from .surface import Surface
 # Metres, of a human face
 AROUND = (0.045, 0.035, 0.060)  # half the width and height, and the depth of what is looked at about a mouth
 SEEDS = (0.008, 0.017)  # above and below the slit the skin belongs to one lip for sure
-SEED_WIDTH = 0.012
+SEED_WIDTH, BRIDGE_WIDTH = 0.020, 0.012  # half the widths of that skin, and of where nothing may join the lips
 TOUCHING = 0.004  # lips are this near to each other at most
+GROWN = 4  # times that the lips are followed further towards their corners
 NARROW = 0.015  # a slit that is less wide is no mouth
 SEALED = 0.022  # half the width of a mouth whose lips are one surface
 SEARCHED = (0.0, -0.004, 0.004, -0.008, 0.008, -0.012, 0.012)
@@ -68,23 +69,22 @@ def _lips_at(surface: Surface, mouth: np.ndarray, middle: float) -> Lips | None:
     seeds = [np.flatnonzero((sign * level > SEEDS[0]) & (sign * level < SEEDS[1])) for sign in (1, -1)]
     if not len(seeds[0]) or not len(seeds[1]):
         return None
-    reach = [dijkstra(graph, indices=rows, min_only=True) for rows in seeds]
-    upper = reach[0] < reach[1]
-    shown = np.isfinite(np.minimum(*reach))
-    above, below = np.flatnonzero(upper & shown), np.flatnonzero(~upper & shown)
-    if len(above) < 4 or len(below) < 4:
-        return None
-    start, end = graph.nonzero()
-    across = (upper[start] != upper[end]) & (np.abs(offset[start, 0]) < SEED_WIDTH) & shown[start] & shown[end]
-    foremost = offset[front & (np.abs(offset[:, 0]) < SEED_WIDTH), 2].max()
-    bridge = offset[start[across], 2].max() if across.any() else -np.inf
-    distance, nearest = cKDTree(places[below]).query(places[above])
-    back = cKDTree(places[above]).query(places[below])[1]
-    parted = bool(bridge < foremost - 0.006 - DEEP and distance.min() < 2 * TOUCHING)
-    mutual = (back[nearest] == np.arange(len(above))) & (distance < max(TOUCHING, 1.5 * distance.min()))
-    pairs = np.stack([above[mutual], below[nearest[mutual]]], 1)
-    pairs = pairs[_apart(graph, places, pairs) if parted else np.abs(offset[pairs[:, 0], 0]) < SEALED]
+    for _ in range(GROWN):
+        reach = [dijkstra(graph, indices=rows, min_only=True) for rows in seeds]
+        shown, upper = np.isfinite(np.minimum(*reach)), reach[0] < reach[1]
+        if min((upper & shown).sum(), (~upper & shown).sum()) < 4:
+            return None
+        pairs, nearest = _facing(places, upper, shown)
+        parted = nearest < 2 * TOUCHING and _is_parted(graph, offset, front, upper, shown)
+        pairs = pairs[_apart(graph, places, pairs) if parted else np.abs(offset[pairs[:, 0], 0]) < SEALED]
+        if not parted:
+            break
+        # What lies beside a pair belongs to its lip: towards a corner both ways around are about as long.
+        seeds = [np.union1d(rows, own) for rows, own in zip(seeds, pairs.T)]
     line = 0.5 * (places[pairs[:, 0]] + places[pairs[:, 1]])
+    gap = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
+    fitting = gap <= 0.001 + 3.0 * np.median(gap) if len(gap) else np.zeros(0, bool)
+    pairs, line = pairs[fitting], line[fitting]
     chosen = _foremost_pairs(line - [middle, 0.0, 0.0])
     if len(chosen) < 3 or (parted and np.ptp(line[chosen, 0]) < NARROW):
         return None
@@ -92,6 +92,24 @@ def _lips_at(surface: Surface, mouth: np.ndarray, middle: float) -> Lips | None:
     side = np.zeros(len(points))
     side[near] = np.where(upper, 1.0, -1.0) * _fading(places, line) * shown
     return Lips(near[pairs[:, 0]], near[pairs[:, 1]], line, parted, side)
+
+
+def _facing(places: np.ndarray, upper: np.ndarray, shown: np.ndarray) -> tuple[np.ndarray, float]:
+    """-> (M, 2) points of the upper and the lower lip that are each other's nearest, the least distance of any two"""
+    above, below = np.flatnonzero(upper & shown), np.flatnonzero(~upper & shown)
+    distance, nearest = cKDTree(places[below]).query(places[above])
+    back = cKDTree(places[above]).query(places[below])[1]
+    mutual = (back[nearest] == np.arange(len(above))) & (distance < max(TOUCHING, 1.5 * distance.min()))
+    return np.stack([above[mutual], below[nearest[mutual]]], 1), float(distance.min())
+
+
+def _is_parted(graph: csr_matrix, offset: np.ndarray, front: np.ndarray, upper: np.ndarray, shown: np.ndarray) -> bool:
+    """Whether no edge joins the lips in the middle of the mouth but deep inside"""
+    middle = np.abs(offset[:, 0]) < BRIDGE_WIDTH
+    start, end = graph.nonzero()
+    across = (upper[start] != upper[end]) & middle[start] & shown[start] & shown[end]
+    bridge = offset[start[across], 2].max(initial=-np.inf)
+    return bool(bridge < offset[front & middle, 2].max() - 0.006 - DEEP)
 
 
 def _apart(graph: csr_matrix, places: np.ndarray, pairs: np.ndarray) -> np.ndarray:
