@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from heads import pack, tiny_glb, unpack
 
-from codetalker import gltf
+from app.handlers import in_words
+from codetalker import cli, gltf
 from codetalker.errors import UserError
 from codetalker.head import load_head
 from codetalker.motion import ARKIT_NAMES
@@ -267,3 +268,14 @@ def test_large_textures_shrink(tmp_path, monkeypatch):
     monkeypatch.setattr(gltf, "KEPT_PIXELS", 4)
     head = loaded(tmp_path, lambda tree, binary: None)
     assert head.textures[0].shape == (4, 4, 4)
+
+
+def test_what_was_guessed_is_said_on_the_page_and_on_stderr(capsys):
+    report = {"audio_seconds": 1.0, "frames": 30, "fps": 30.0, "style": "soft", "head": "robot", "device": "cpu"}
+    report["seconds"] = dict.fromkeys(("load", "speech", "talker", "baseline", "render", "total"), 1.0)
+    report["head_notes"] = ["it was taken to be in inches"]
+    assert "Of the head: it was taken to be in inches." in in_words(report)
+    cli._tell("robot", report["head_notes"])
+    assert capsys.readouterr().err == "codetalker: the head robot: it was taken to be in inches\n"
+    cli._tell("robot", [])
+    assert capsys.readouterr().err == ""
