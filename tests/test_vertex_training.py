@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from functools import partial
+from itertools import repeat
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tests.datasets import BIWI_NAMES, VERTICES, VOCASET_NAMES
 from training import evaluate
 from training.__main__ import main
 from training.datasets import FaceData
+from training.loop import LoopConfig, fit
 from training.stage1 import Stage1Config
 from training.talker import TalkerConfig
 from training.vertices import Listener, VertexConfig, read_encoder, train_stage1
@@ -132,6 +134,13 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
     train_stage1(data, tmp_path, "cpu", VertexConfig(steps=4))
     steps = [json.loads(line)["step"] for line in (tmp_path / "stage1" / "log.jsonl").read_text().splitlines()]
     assert steps == [2, 4]
+
+
+def test_the_log_tells_the_mean_of_its_steps_however_few_and_small(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    loop = LoopConfig(3, log_every=50)
+    fit(model, lambda batch, step: {"tiny": 2e-7 + 0 * model.weight.sum()}, lambda step: repeat(0), tmp_path, loop)
+    assert json.loads((tmp_path / "log.jsonl").read_text()) == {"step": 3, "tiny": 2e-7}
 
 
 def test_nothing_is_trained_on_a_spoilt_folder(tmp_path, wav2vec2, capsys):

@@ -74,7 +74,7 @@ def fit(
     device = next(model.parameters()).device
     half = config.half and (device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported())
     bar = tqdm(total=config.steps, initial=step, desc=out.name, dynamic_ncols=True)
-    stream, sums = iter(batches(step)), {}
+    stream, sums, logged = iter(batches(step)), {}, step
     with open(out / "log.jsonl", "a", encoding="utf-8") as log:
         while step < config.steps:
             model.train()
@@ -94,7 +94,7 @@ def fit(
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(term.detach())
             if step % config.log_every == 0 or step == config.steps:
-                row = {"step": step, **{name: round(total / config.log_every, 5) for name, total in sums.items()}}
+                row = {"step": step, **{name: _digits(total / (step - logged)) for name, total in sums.items()}}
                 if step % config.save_every == 0 or step == config.steps:
                     _write({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, checkpoint)
                     if evaluate is not None:
@@ -104,9 +104,14 @@ def fit(
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 bar.set_postfix({name: row[name] for name in sums})
-                sums = {}
+                sums, logged = {}, step
     bar.close()
     return averaged.eval()
+
+
+def _digits(value: float) -> float:
+    """Five that count: losses in square metres begin after many zeros."""
+    return float(f"{value:.5g}")
 
 
 @torch.no_grad()

@@ -105,7 +105,8 @@ def train_stage1(data: FaceData, out: Path, device: str, config: VertexConfig) -
         if not made:
             return {}
         codes = torch.cat([one.codes.flatten() for one in made])
-        return {"unseen": error / len(made), "used": len(codes.unique()) / averaged.spec.entries}
+        figures = {"unseen": error / len(made), "used": len(codes.unique()) / averaged.spec.entries}
+        return {name: float(f"{figure:.5g}") for name, figure in figures.items()}
 
     loop = config.loop(config.epochs[0], len(data.split("train")), weight_decay=0.01)
     return fit(stage1, losses, batches, out / "stage1", loop, evaluate)
@@ -135,7 +136,7 @@ def train_listener(
             batch = data.batch(clip, 0, round(config.longest * data.spec.fps))
             for name, term in averaged.losses({key: part.to(device) for key, part in batch.items()}).items():
                 sums[f"unseen_{name}"] = sums.get(f"unseen_{name}", 0.0) + float(term) / len(clips)
-        return sums
+        return {name: float(f"{total:.5g}") for name, total in sums.items()}
 
     return fit(listener, losses, batches, out, loop, evaluate)
 
