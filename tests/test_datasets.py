@@ -58,7 +58,9 @@ def test_published_sizes():
 
 
 def test_biwi_splits_by_name(tmp_path):
-    data = FaceData(tiny.converted(tmp_path / "biwi", BIWI_NAMES, 25))
+    folder = tiny.converted(tmp_path / "biwi", BIWI_NAMES, 25)
+    (folder / "vertices_npy" / "._F2_e01.npy").write_bytes(b"of macOS")
+    data = FaceData(folder)
     assert data.spec is BIWI and data.styles == ["F2", "M3"]
     assert {clip.name: clip.split for clip in data.clips} == {
         "F2_e01": "train", "F2_e33": "validation", "F2_e37": "test-a", "F2_e38": "test-a",

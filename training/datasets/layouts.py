@@ -53,7 +53,8 @@ class Folders:
         missing += [name for name in self.beside if not (folder / name).is_file()]
         if missing:
             raise UserError(f"{folder} lacks {', '.join(missing)}")
-        self.names = sorted(path.stem for path in (folder / self.motion_folder).glob(f"*{self.suffix}"))
+        files = (folder / self.motion_folder).glob(f"[!.]*{self.suffix}")  # not what macOS leaves beside them
+        self.names = sorted(path.stem for path in files)
 
     @cached_property
     def sounds(self) -> dict[str, Path]:
