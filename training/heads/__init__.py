@@ -1,1 +1,1 @@
-"""Builds the open head by code: a field, loops projected onto it, and the 52 shapes."""
+"""Builds the open heads by code: a field for each person, loops projected onto it, and the 52 shapes."""
