@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from ..head import Head
 from ..motion import Animation, VertexAnimation
@@ -30,7 +31,13 @@ class Track:
 
 
 def motion(tracks: list[Track], frames: int) -> Iterator[list[np.ndarray]]:
-    """(V, 3) float32 of each track, frame by frame"""
+    """(V, 3) float32 of each track, frame by frame
+
+    In one thread: others would spin for most of a frame's time, waiting for the next product of a millisecond.
+    """
+    threads = ThreadpoolController()
     for start in range(0, frames, FRAMES_TOGETHER):
         stop = min(start + FRAMES_TOGETHER, frames)
-        yield from map(list, zip(*(track.vertices(start, stop) for track in tracks)))
+        with threads.limit(limits=1, user_api="blas"):
+            moved = [track.vertices(start, stop) for track in tracks]
+        yield from map(list, zip(*moved))
