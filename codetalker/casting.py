@@ -96,7 +96,7 @@ def _is_file(name_or_path: str) -> bool:
 
 
 def _from_template(name: str, template: np.ndarray, faces: np.ndarray | None, told: str) -> Head:
-    from .templates import template_head
+    from .head.templates import template_head
 
     if faces is None:
         raise UserError(f"{told} holds no faces, so nothing can be drawn: import it again with --topology FILE.ply")

@@ -8,11 +8,11 @@ import pytest
 from heads import pack, tiny_glb, unpack
 
 from app.handlers import in_words
-from codetalker import cli, gltf
+from codetalker import cli
 from codetalker.errors import UserError
-from codetalker.head import load_head
+from codetalker.head import gltf, load_head
+from codetalker.head.spellings import STAND_INS, arkit_name, recipe_for, stand_in_name
 from codetalker.motion import ARKIT_NAMES
-from codetalker.spellings import STAND_INS, arkit_name, recipe_for, stand_in_name
 
 SKIN = slice(0, 272)
 JAW, PUCKER, BLINK = (ARKIT_NAMES.index(name) for name in ("jawOpen", "mouthPucker", "eyeBlinkLeft"))

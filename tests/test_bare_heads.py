@@ -8,14 +8,14 @@ import trimesh
 from heads import GlbBuilder, ball
 from scipy.spatial import cKDTree
 
-from codetalker.bare_heads import bag_of
 from codetalker.casting import head_for_motion
 from codetalker.errors import UserError
 from codetalker.head import load_head
+from codetalker.head.bare import bag_of
+from codetalker.head.surface import hang_together, untangle
+from codetalker.head.templates import find_holes
+from codetalker.head.transfer import SOURCE, our_source, skin_part
 from codetalker.motion import ARKIT_NAMES, VertexAnimation
-from codetalker.surface import hang_together, untangle
-from codetalker.templates import find_holes
-from codetalker.transfer import SOURCE, our_source, skin_part
 
 JAW = ARKIT_NAMES.index("jawOpen")
 SPEECH = "jawOpen mouthClose mouthPucker mouthFunnel mouthRollLower mouthSmileLeft mouthUpperUpRight".split()
@@ -139,7 +139,7 @@ def test_what_is_no_face_is_refused(tmp_path, name, content, words):
 
 
 def test_too_many_vertices_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("codetalker.mesh_files.MAX_VERTICES", 100)
+    monkeypatch.setattr("codetalker.head.mesh_files.MAX_VERTICES", 100)
     trimesh.creation.icosphere(3).export(tmp_path / "fine.ply")
     with pytest.raises(UserError, match="more than 100 vertices"):
         load_head(tmp_path / "fine.ply")

@@ -9,10 +9,10 @@ from codetalker.export import components, export, fitting
 from codetalker.export.components import find_components
 from codetalker.export.fitting import fit_weights
 from codetalker.head import list_heads, load_head
+from codetalker.head.templates import find_eyes, find_holes, template_head
 from codetalker.motion import ARKIT_NAMES, Animation, VertexAnimation
 from codetalker.render import Track, render_stills
 from codetalker.render.figure import Surface, figure_of, find_chin
-from codetalker.templates import find_eyes, find_holes, template_head
 
 FPS = 30.0
 

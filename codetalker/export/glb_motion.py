@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..gltf_data import Data, Malformed, split_glb
+from ..head.gltf_data import Data, Malformed, split_glb
+from ..head.spellings import arkit_name
 from ..motion import ARKIT_NAMES, Animation
-from ..spellings import arkit_name
 
 MAX_BYTES = 64 * 2**20
 MAX_SECONDS = 3600.0

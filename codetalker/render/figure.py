@@ -11,8 +11,8 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from ..head import Head, Part
+from ..head.templates import find_holes
 from ..motion import ARKIT_NAMES
-from ..templates import find_holes
 from .openness import openness
 
 

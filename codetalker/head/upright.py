@@ -7,7 +7,7 @@ from itertools import permutations, product
 
 import numpy as np
 
-from .motion import ARKIT_NAMES
+from ..motion import ARKIT_NAMES
 
 FACE = 0.065  # metres from the eyes' level to the mouth in a human head
 PLAUSIBLE = (0.03, 0.25)  # metres: within, a head is taken to be in metres

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .motion import ARKIT_NAMES
+from ..motion import ARKIT_NAMES
 
 _LIPS = (
     "mouthPucker mouthFunnel mouthClose mouthRollLower mouthRollUpper mouthPressLeft mouthPressRight "

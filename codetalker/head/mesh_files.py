@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import UserError
+from ..errors import UserError
 from .gltf import MAX_BYTES, MAX_FACES, MAX_VERTICES, Material, Primitive
 from .surface import untangle
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UserError
+from ..errors import UserError
 from .gltf_data import Data, Malformed, decode_uri, split_glb
 from .vrm import Expressions, find_expressions
 

@@ -13,9 +13,10 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
-from .errors import UserError
-from .head import Head, Part, list_heads, load_head
-from .motion import ARKIT_NAMES
+from ..errors import UserError
+from ..motion import ARKIT_NAMES
+from .library import list_heads, load_head
+from .model import Head, Part
 from .profile import Profile
 from .registration import OTHER_LIP, TURNED, Eye, Face, Warp, find_face, has_nose, lay_onto, likeness
 from .surface import Surface, hang_together, smoothing, spread

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UserError
+from ..motion import ARKIT_NAMES
 from . import mesh_files
-from .errors import UserError
 from .gltf import Glb, Primitive, read_glb
-from .head import Head, Part, find_neck
-from .motion import ARKIT_NAMES
+from .model import Head, Part, find_neck
 from .named_shapes import SPEAKING, Shapes, keep_side, name_shapes
 from .regions import find_regions
 from .spellings import is_known
@@ -43,7 +43,7 @@ def read_head(path: Path) -> Head:
 
 
 def _without_shapes(name: str, primitives: list[Primitive], glb: Glb) -> Head:
-    from .bare_heads import give_shapes  # which takes the shapes from a head that is read here
+    from .bare import give_shapes  # which takes the shapes from a head that is read here
 
     made = give_shapes(name, primitives)
     return assemble(name, made.primitives, made.shapes, made.missing, glb.textures, {"transferred": True}, made.notes)

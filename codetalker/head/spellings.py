@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .motion import ARKIT_NAMES
+from ..motion import ARKIT_NAMES
 
 PARTLY = "partly."  # before a shape of which a spelling is one half: browInnerUp_L
 

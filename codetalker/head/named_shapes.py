@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..motion import ARKIT_NAMES
 from .gltf import Primitive
-from .motion import ARKIT_NAMES
 from .spellings import PARTLY, arkit_name, recipe_for, stand_in_name
 from .upright import Stance
 

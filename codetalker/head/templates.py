@@ -9,10 +9,10 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .errors import UserError
+from ..errors import UserError
+from ..motion import ARKIT_NAMES
 from .gltf import Material
-from .head import Head, Part, find_neck
-from .motion import ARKIT_NAMES
+from .model import Head, Part, find_neck
 
 SKIN = (0.60, 0.33, 0.24, 1.0)  # linear, as the colours below
 WHITE, IRIS, PUPIL = (0.80, 0.76, 0.74, 1.0), (0.14, 0.22, 0.26, 1.0), (0.01, 0.01, 0.01, 1.0)

@@ -10,11 +10,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from .errors import UserError
+from ..errors import UserError
+from ..motion import ARKIT_NAMES
 from .eye_openings import find_opening
 from .gltf import Material, Primitive
-from .head import Part
-from .motion import ARKIT_NAMES
+from .model import Part
 from .registration import Face
 from .surface import hang_together
 from .transfer import NO_FACE, Transferred, how_like, our_source, skin_of, skin_part, transfer_shapes
