@@ -68,6 +68,11 @@ def test_shares_of_events_are_pooled_by_their_counts():
     assert pooled["aperture_r"] == pytest.approx(4 / 3)
 
 
+def test_a_mouth_that_never_shuts_has_no_precision():
+    pooled = of_people(Parrot(), "talker", [("c", np.zeros((4, MOTION_DIM), np.float32), [])], report, None)
+    assert "closure_precision" not in pooled and pooled["jitter"] == 0.0
+
+
 def motion_set(folder, features=None, styles=("neutral", "neutral", "capture", "lively")):
     folder.mkdir(exist_ok=True)
     motion = np.random.default_rng(0).uniform(0, 0.5, (40, MOTION_DIM)).astype(np.float16)

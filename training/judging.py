@@ -125,7 +125,8 @@ def of_people(bundle: Bundle, model: str, clips: list, report: Callable[..., dic
     for name in REAL:
         kept = [row for row in rows if row[name] is not None]
         counts = [row[POOLED_BY[name]] if name in POOLED_BY else 1 for row in kept]
-        pooled[name] = float(np.average([row[name] for row in kept], weights=counts))
+        if kept:  # a mouth that never shuts has no precision
+            pooled[name] = float(np.average([row[name] for row in kept], weights=counts))
     return pooled
 
 
