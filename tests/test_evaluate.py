@@ -69,8 +69,9 @@ def test_shares_of_events_are_pooled_by_their_counts():
 
 
 def test_a_mouth_that_never_shuts_has_no_precision():
-    pooled = of_people(Parrot(), "talker", [("c", np.zeros((4, MOTION_DIM), np.float32), [])], report, None)
-    assert "closure_precision" not in pooled and pooled["jitter"] == 0.0
+    clip = "c", np.zeros((4, MOTION_DIM), np.float32), [("p", 0, 1)]
+    pooled = of_people(Parrot(), "talker", [clip], lambda *a: report(*a) | {"closure_precision": None}, None)
+    assert "closure_precision" not in pooled and pooled["jitter"] == 1.0
 
 
 def motion_set(folder, features=None, styles=("neutral", "neutral", "capture", "lively")):
