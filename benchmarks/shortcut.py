@@ -22,13 +22,13 @@ from codetalker.temporal import Shortcut
 from training.geometry import FaceGeometry
 from training.motion_set import MotionSet
 
-SHORTEST = 120  # frames of a clip
+SHORTEST = 180  # frames of a clip
 DIFFERENT_MM = 0.05  # mean difference of the lips by which two frames are told apart
 HEADING = """
 | recomputed at each step | fed back, off by mm | frames that differ % | lips from truth mm | gap from truth mm |
 |---|---|---|---|---|""".strip()
 NEVER = 10**6
-SHORTCUTS = (None, *(Shortcut(*numbers) for numbers in ((8, 15), (8, 30), (4, 15), (8, NEVER))))
+SHORTCUTS = (None, *(Shortcut(*numbers) for numbers in ((2, 15), (2, 10), (4, 15), (2, NEVER))))
 
 
 @torch.inference_mode()

@@ -131,9 +131,8 @@ def generate_plainly(model: Model, features: Tensor, style: Tensor, seed: int = 
     output = model.start(torch.Generator().manual_seed(seed), plain=True)
     unused = style.new_zeros(len(style), 1, model.predictor.motion_map.in_features)
     made, motion = [], unused[:, :0]
-    for frame in range(speech.shape[1]):
-        seen = [memory.frames(0, frame + 1) for memory in model.predictor.remember(speech)]
-        hidden = model.predictor(torch.cat([motion, unused], 1), style, seen)
+    for _ in range(speech.shape[1]):
+        hidden = model.predictor(torch.cat([motion, unused], 1), style, [speech] * len(model.predictor.layers))
         latents = model.emit(hidden[:, -1:], output)
         made.append(latents[:, -1:])
         motion = torch.cat([motion, Decoded(latents, readout).motion()[:, -1:]], 1)

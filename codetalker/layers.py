@@ -227,14 +227,27 @@ class AlignedAttention(nn.Module):
         key, value = self.key_value(speech).view(batch, frames, features, 2, self.heads, -1).unbind(3)
         return Memory(key, value)
 
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        """x: (B, T, width)."""
+    def forward(self, x: Tensor, memory: Memory | Tensor) -> Tensor:
+        """x: (B, T, width); memory: of the same frames, or plainly the speech itself, as `prepare` takes it."""
+        if isinstance(memory, Tensor):
+            return self._plainly(x, memory)
         if memory.keys is None:
             return memory.values
         query = self.query(x).view(*x.shape[:2], self.heads, -1)
         scores = torch.einsum("bthd,btfhd->bthf", query, memory.keys) * query.shape[-1] ** -0.5
         mixed = torch.einsum("bthf,btfhd->bthd", scores.softmax(-1), memory.values)
         return self.out(mixed.flatten(2))
+
+    def _plainly(self, x: Tensor, speech: Tensor) -> Tensor:
+        """As published: each frame of x, the first of the speech's, scores all features; a mask leaves its own."""
+        batch, frames, width = x.shape
+        own = torch.arange(speech.shape[1], device=x.device).repeat_interleave(speech.shape[2])
+        mask = own == torch.arange(frames, device=x.device)[:, None]  # (T, S)
+        query = self.query(x).view(batch, frames, self.heads, -1).transpose(1, 2)
+        keys_values = self.key_value(speech.flatten(1, 2)).view(batch, len(own), 2, self.heads, -1)
+        key, value = keys_values.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, S, d) each
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.out(mixed.transpose(1, 2).reshape(batch, frames, width))
 
 
 class DecoderLayer(nn.Module):
@@ -249,7 +262,7 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, bias: Tensor, memory: Memory, cache: KeyValueCache | None = None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor, memory: Memory | Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """x: (B, T, width); bias and cache as in SelfAttention."""
         x = self.norms[0](x + self.dropout(self.attention(x, bias, cache)))
         x = self.norms[1](x + self.dropout(self.speech(x, memory)))

@@ -89,19 +89,16 @@ class Predictor(nn.Module):
             speech = block(speech if real is None else speech * real)  # beyond its end speech is zero, as unpadded
         return speech.unflatten(1, (frames, per_frame))
 
-    def remember(self, speech: Tensor) -> list[Memory]:
-        """What each layer's attention needs of the speech that was heard, (B, T, features a frame, width)."""
-        return [layer.speech.prepare(speech) for layer in self.layers]
-
     def prepare(self, features: Tensor, mask: Tensor | None = None) -> list[Memory]:
         """Everything that depends on speech alone, for each layer; see `hear`."""
-        return self.remember(self.hear(features, mask))
+        speech = self.hear(features, mask)
+        return [layer.speech.prepare(speech) for layer in self.layers]
 
     def style_vector(self, style: Tensor) -> Tensor:
         """style: (B, styles) weights, one-hot or a mixture -> (B, 1, width)."""
         return (style @ self.styles)[:, None]
 
-    def forward(self, motion: Tensor, style: Tensor, memories: list[Memory]) -> Tensor:
+    def forward(self, motion: Tensor, style: Tensor, memories: list[Memory] | list[Tensor]) -> Tensor:
         """All frames at once, each from the motion before it: (B, T, M), the last frame unread -> (B, T, width).
 
         The first frame's input is the style alone, as when the published code generates.

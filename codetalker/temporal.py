@@ -57,7 +57,7 @@ class Shortcut:
     """How a non-causal stack saves work as its input grows, an approximation: it recomputes the last frames alone, and
     attends to the others by the keys and values that they had when they were last recomputed."""
 
-    recent: int = 4  # frames recomputed at each step
+    recent: int = 2  # frames recomputed at each step
     refresh: int = 15  # steps after which all are
 
 
