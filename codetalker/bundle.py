@@ -101,16 +101,17 @@ class Bundle:
         which chooses some other codes (benchmarks/README.md).
         """
         check_decoding(decoding)
+        per_frame = self._model(model).predictor.speech_per_frame
         encoder, batch = self.encoders[model], self._batch(speech)
         seconds = len(speech) / SAMPLE_RATE
         if not isinstance(encoder, Wav2Vec2Encoder):
             return Heard(encoder(batch))
-        shortcut = FAST if decoding == "fast" else None
+        shortcut = FAST if decoding == "fast" and model == "talker" else None  # the baseline has no stage 1
         longest = {"whole": np.inf, "windows": WINDOW_SECONDS}.get(decoding, WHOLE_SECONDS)
         values = normalise(batch)
         if seconds <= longest:
             return Heard(encoder.features(values), shortcut=shortcut)
-        starts, per_frame = window_starts(seconds), self._model(model).predictor.speech_per_frame
+        starts = window_starts(seconds)
         features = encoder.windows(values, starts, WINDOW_SECONDS)
         frames = encoder.count(len(speech)) // per_frame
         return Heard(features, tuple(round(start * self.fps) for start in starts), frames, shortcut)

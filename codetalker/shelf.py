@@ -13,7 +13,7 @@ from .errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "weights"
 DEFAULT_WEIGHTS = WEIGHTS / "open"
-DESCRIPTION = "bundle.json"  # as storage.DESCRIPTION, whose module needs torch
+DESCRIPTION = "bundle.json"
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from .autoencoder import AutoencoderSpec, RegionSpec
 from .errors import UserError
 from .outputs import staging
 from .predictor import PredictorSpec
+from .shelf import DESCRIPTION
 from .talker import TalkerSpec
 from .wav2vec import Wav2Vec2Encoder, Wav2Vec2Spec
 
 FORMAT = 1
-DESCRIPTION = "bundle.json"
 SPACES = ("arkit", "vertices")
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,3 +152,11 @@ def test_importing_the_package_does_not_import_torch():
 def test_open_specs_cover_the_motion():
     assert open_autoencoder().motion_dim == MOTION_DIM
     assert isinstance(open_faceformer(41, 6), PredictorSpec)
+
+
+def test_a_model_that_is_not_there_is_told_before_it_hears(bundle, speech):
+    alone = replace(bundle, baseline=None, encoders={"talker": bundle.encoders["talker"]})
+    with pytest.raises(UserError, match="holds no baseline"):
+        alone.encode(speech, "baseline")
+    with pytest.raises(UserError, match="no model 'best'"):
+        alone.encode(speech, "best")

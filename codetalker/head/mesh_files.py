@@ -25,7 +25,7 @@ def read_mesh(path: Path) -> Primitive:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"the head {path.name} is not usable: it is larger than {MAX_BYTES // 2**20} MB")
         content = path.read_bytes()
-        made = {".obj": _obj, ".ply": _ply, ".stl": _stl}[path.suffix.lower()](content)
+        made = {".obj": read_obj, ".ply": read_ply, ".stl": _stl}[path.suffix.lower()](content)
         vertices, faces, colours = _arrays(made)
     except UserError:
         raise
@@ -38,7 +38,7 @@ def read_mesh(path: Path) -> Primitive:
     return Primitive(path.stem, vertices, faces, Material(), colours=colours)
 
 
-def _obj(content: bytes) -> dict:
+def read_obj(content: bytes) -> dict:
     """Positions, colours and faces alone: texture coordinates, normals and groups would reorder them."""
     from trimesh.exchange.obj import load_obj
 
@@ -47,7 +47,8 @@ def _obj(content: bytes) -> dict:
     return next(iter(made.get("geometry", {}).values()), made)
 
 
-def _ply(content: bytes) -> dict:
+def read_ply(content: bytes) -> dict:
+    """Texture coordinates would split vertices, so they stay unread."""
     from trimesh.exchange.ply import load_ply
 
     declared = sum(int(count) for count in re.findall(rb"^element\s+\w+\s+(\d{1,18})", content[:65536], re.MULTILINE))
@@ -64,11 +65,16 @@ def _stl(content: bytes) -> dict:
     return {"vertices": made["vertices"], "faces": made["faces"], "soup": True}
 
 
-def _arrays(made: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def triangles(made: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Of what was read: vertices (V, 3), faces (F, 3) int64, polygons cut up."""
     from trimesh.geometry import triangulate_quads
 
     faces = np.asarray(triangulate_quads(made["faces"])) if "faces" in made else np.zeros((0, 3))
-    vertices, faces = np.asarray(made.get("vertices", np.zeros((0, 3)))).reshape(-1, 3), faces.astype(np.int64)
+    return np.asarray(made.get("vertices", np.zeros((0, 3))), np.float64).reshape(-1, 3), faces.astype(np.int64)
+
+
+def _arrays(made: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    vertices, faces = triangles(made)
     with np.errstate(over="ignore"):
         vertices = vertices.astype(np.float32)
     colours = made.get("vertex_colors")

@@ -237,23 +237,24 @@ def _across(face: Face, share: float) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+def search_key(places: np.ndarray, normals: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """(N, 3), (N, 3), (N,) -> (N, 7): points are near that lie close, look the same way and belong to the same lip."""
+    return np.hstack([places, TURNED * normals, OTHER_LIP * side[:, None]])
+
+
 class _Nearest:
     """The nearest point of a face that looks the same way, and belongs to the same lip."""
 
     def __init__(self, face: Face) -> None:
         self.samples = pick(face.samples, np.flatnonzero(face.outer | (np.abs(face.side(face.samples)) > 0.3)))
         side = face.side(self.samples)
-        self.tree = cKDTree(self._place(self.samples.places, self.samples.normals, side))
-
-    @staticmethod
-    def _place(places: np.ndarray, normals: np.ndarray, side: np.ndarray) -> np.ndarray:
-        return np.hstack([places, TURNED * normals, OTHER_LIP * side[:, None]])
+        self.tree = cKDTree(search_key(self.samples.places, self.samples.normals, side))
 
     def query(
         self, places: np.ndarray, normals: np.ndarray, side: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """-> the places (N, 3), how far they are, and whether they look the same way"""
-        _, row = self.tree.query(self._place(places, normals, side))
+        _, row = self.tree.query(search_key(places, normals, side))
         found, looking = self.samples.places[row], self.samples.normals[row]
         # onto the plane of the surface there: samples lie a millimetre apart
         off = np.einsum("nd,nd->n", places - found, looking)[:, None] * looking

@@ -18,7 +18,7 @@ from ..motion import ARKIT_NAMES
 from .library import list_heads, load_head
 from .model import Head, Part
 from .profile import Profile
-from .registration import OTHER_LIP, TURNED, Eye, Face, Warp, find_face, has_nose, lay_onto, likeness
+from .registration import Eye, Face, Warp, find_face, has_nose, lay_onto, likeness, search_key
 from .surface import Surface, hang_together, smoothing, spread
 
 SOURCE = "alex"  # of our heads the one whose shapes are carried over
@@ -199,17 +199,13 @@ class _Laid:
             lips[skin.vertices] = source.face.lips.side[source.face.surface.point]
         sides = lips[self.faces[self.samples.face]]
         foremost = sides[np.arange(len(sides)), np.abs(sides).argmax(1)]
-        self.tree = cKDTree(self._place(self.samples.places, self.samples.normals, foremost))
-
-    @staticmethod
-    def _place(places: np.ndarray, normals: np.ndarray, side: np.ndarray) -> np.ndarray:
-        return np.hstack([places, TURNED * normals, OTHER_LIP * side[:, None]])
+        self.tree = cKDTree(search_key(self.samples.places, self.samples.normals, foremost))
 
     def nearest(
         self, points: np.ndarray, normals: np.ndarray, side: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """-> (P, NEAREST * 3) vertices of the source, their shares, which add up to 1, and how far they are (P,)"""
-        _, row = self.tree.query(self._place(points, normals, side), k=NEAREST)
+        _, row = self.tree.query(search_key(points, normals, side), k=NEAREST)
         corners = self.faces[self.samples.face[row]]  # (P, NEAREST, 3)
         shares = _barycentric(points[:, None], self.placed[corners])
         there = np.einsum("pkc,pkcd->pkd", shares, self.placed[corners])

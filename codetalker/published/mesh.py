@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
-
-VERTEX_OR_FACE = re.compile(rb"^[ \t]*[vf][ \t].*", re.MULTILINE)
-CORNER = re.compile(rb"(-?\d+)/\S*")  # index/texture/normal
+from ..head.mesh_files import read_obj, read_ply, triangles
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ def read_topology(path: Path, vertices: int) -> Mesh:
     if kind not in (".ply", ".obj"):
         raise UserError(f"{path}: a topology is a .ply or .obj")
     try:
-        points, faces = (_read_ply if kind == ".ply" else _read_obj)(path.read_bytes())
+        points, faces = triangles((read_ply if kind == ".ply" else read_obj)(path.read_bytes()))
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}") from error
     except Exception as error:  # trimesh's readers raise almost anything on a broken file
@@ -52,26 +48,3 @@ def read_topology(path: Path, vertices: int) -> Mesh:
     if not np.isfinite(points).all():
         raise UserError(f"{path} has vertices that are no numbers")
     return Mesh(points, faces[~degenerate].astype(np.int32), int(degenerate.sum()))
-
-
-def _read_ply(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    from trimesh.exchange.ply import load_ply
-
-    # texture coordinates would split vertices
-    return _triangles(load_ply(io.BytesIO(content), resolver=None, fix_texture=False, skip_materials=True))
-
-
-def _read_obj(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and faces alone are read: texture coordinates, normals and groups would reorder both."""
-    from trimesh.exchange.obj import load_obj
-
-    kept = CORNER.sub(rb"\1", b"\n".join(VERTEX_OR_FACE.findall(content)))
-    made = load_obj(io.BytesIO(kept), resolver=None, skip_materials=True, maintain_order=True)
-    return _triangles(next(iter(made.get("geometry", {}).values()), made))
-
-
-def _triangles(made: dict) -> tuple[np.ndarray, np.ndarray]:
-    from trimesh.geometry import triangulate_quads
-
-    faces = np.asarray(triangulate_quads(made["faces"])) if "faces" in made else np.zeros((0, 3))
-    return np.asarray(made.get("vertices", np.zeros((0, 3))), np.float64).reshape(-1, 3), faces.astype(np.int64)
