@@ -96,7 +96,6 @@ class MelEncoder(nn.Module):
     def __init__(self, spec: MelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.spec = spec
         filters = mel_filter_bank(
             N_FFT // 2 + 1, spec.mels, 50.0, 7600.0, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
         )
@@ -113,10 +112,14 @@ class MelEncoder(nn.Module):
         self.phones = nn.Linear(spec.width, len(PHONES))
         self.dim = len(PHONES) + spec.bands
 
+    def log_powers(self, speech: Tensor) -> Tensor:
+        """speech: (B, N) -> (B, 1 + N // 160, mels), the logarithm of each bin's power, frame i about sample 160 i"""
+        spectrum = torch.stft(speech, N_FFT, HOP, WINDOW, self.window, pad_mode="constant", return_complex=True)
+        return torch.log(spectrum.abs().square().transpose(1, 2) @ self.filters + MEL_FLOOR)
+
     def log_mels(self, speech: Tensor) -> Tensor:
         """speech: (B, N) -> (B, 1 + N // 160, mels), each bin's mean over the utterance removed"""
-        spectrum = torch.stft(speech, N_FFT, HOP, WINDOW, self.window, pad_mode="constant", return_complex=True)
-        mels = torch.log(spectrum.abs().square().transpose(1, 2) @ self.filters + MEL_FLOOR)
+        mels = self.log_powers(speech)
         return mels - mels.mean(1, keepdim=True)
 
     def phone_logits(self, mels: Tensor) -> Tensor:
@@ -126,18 +129,20 @@ class MelEncoder(nn.Module):
             x = block(x)
         return self.phones(self.norm(x))
 
-    def features(self, mels: Tensor, frames: int) -> Tensor:
-        """mels: (B, T, mels) at 100 Hz -> (B, frames, dim), frame k at (k + 0.5) / fps seconds"""
+    def features(self, mels: Tensor, seconds: Tensor) -> Tensor:
+        """mels: (B, T, mels) at 100 Hz; seconds: (S,), times from their first on -> (B, S, dim)"""
         bands = (
             mels.unflatten(-1, (self.spec.bands, -1)).mean(-1)[:, ::2] / 4.0
         )  # (B, ceil(T / 2), bands), about unit variance
         at_50_hz = torch.cat([self.phone_logits(mels).softmax(-1), bands], -1)
-        time = (torch.arange(frames, device=mels.device) + 0.5) / self.spec.fps * FEATURE_RATE
+        time = seconds * FEATURE_RATE
         left = time.long().clamp(max=at_50_hz.shape[1] - 1)
         right = (left + 1).clamp(max=at_50_hz.shape[1] - 1)
         weight = (time - left)[:, None].clamp(0.0, 1.0)
         return at_50_hz[:, left] * (1 - weight) + at_50_hz[:, right] * weight
 
     def forward(self, speech: Tensor) -> Tensor:
-        """speech: (B, N) at 16 kHz -> (B, S, dim), S = round(N / 16000 * fps)"""
-        return self.features(self.log_mels(speech), round(speech.shape[1] / SAMPLE_RATE * self.spec.fps))
+        """speech: (B, N) at 16 kHz -> (B, S, dim), S = round(N / 16000 * fps), feature k at (k + 0.5) / fps seconds"""
+        count = round(speech.shape[1] / SAMPLE_RATE * self.spec.fps)
+        seconds = (torch.arange(count, device=speech.device) + 0.5) / self.spec.fps
+        return self.features(self.log_mels(speech), seconds)
