@@ -21,6 +21,7 @@ from .motion import Animation, VertexAnimation
 from .outputs import check_output, staging
 from .shelf import DEFAULT_WEIGHTS
 from .surroundings import check_video_background
+from .tuning import check_tuning, tune
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +55,8 @@ class Job:
     decoding: str = "auto"  # of DECODINGS, for the published models: whole, in windows, or as the length asks for
     exports: tuple[str, ...] = ()  # of EXPORT_KINDS
     additions: tuple[str, ...] = ()  # of ADDITION_KINDS, on all heads alike; ("auto",): what all of them lack
+    expressiveness: float = 1.0  # of both models alike, as tuning.tune: 1 is what they predicted
+    smoothing: float = 0.0  # s, the same
     report: Path | None = None  # the .json
     limit_seconds: float = LIMIT_SECONDS
 
@@ -64,10 +67,25 @@ class Job:
         check_size(self.size)
         check_video_background(self.background)
         check_additions(self.additions)
+        check_tuning(self.expressiveness, self.smoothing)
         unknown = [kind for kind in self.exports if kind not in EXPORT_KINDS]
         if unknown:
             raise UserError(f"can't export {', '.join(unknown)}: there is {', '.join(EXPORT_KINDS)}")
         check_beside(self)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What is known before anything is drawn.
+
+    speech: (N,) float32 at 16 kHz; animations: by model, in the order in which they are shown, additions included
+    phones: (T, phones.PHONES) probabilities in each frame, None where the speech encoder tells none
+    """
+
+    speech: np.ndarray
+    head: Head
+    animations: dict[str, Animation | VertexAnimation]
+    phones: np.ndarray | None
 
 
 @dataclass
@@ -93,10 +111,16 @@ class Stopwatch:
         return {name: round(seconds, 3) for name, seconds in (self.seconds | {"total": total}).items()}
 
 
-def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: Progress | None = None) -> dict:
+def animate(
+    job: Job,
+    weights: str | Path | Bundle = DEFAULT_WEIGHTS,
+    progress: Progress | None = None,
+    moved: Callable[[Moved], None] | None = None,
+) -> dict:
     """Makes the video, the exports and the report of `job`; returns the report.
 
     weights: a bundle's folder, or a bundle that is loaded already (then `seconds.load` is next to nothing).
+    moved: hears of the motion before it is drawn, which takes most of the time.
     Nothing is written unless everything is: all files move into place at the end.
     Raises UserError for a user's mistake, and whatever `progress` raises.
     """
@@ -114,7 +138,7 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             speech = load_speech(job.speech, job.limit_seconds)
             heard = bundle.encode(speech, model=models[0], decoding=job.decoding)
             decoding = heard.told()
-            phones = spoken_phones(bundle, heard, models[0]) if "visemes" in job.exports else None
+            phones = spoken_phones(bundle, heard, models[0]) if moved or "visemes" in job.exports else None
             if "png" in job.exports:
                 check_count(round(len(speech) / SAMPLE_RATE * bundle.fps))
         template = head.vertices if bundle.space == "vertices" else None
@@ -128,7 +152,10 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
                     heard, style=job.style, model=model, seed=job.seed, progress=tell, template=template
                 )
                 animations.append(animation)
+        animations = [tuned(animation, job) for animation in animations]
         animations, added = enliven(animations, speech, job.additions, job.seed)
+        if moved:
+            moved(Moved(speech, head, dict(zip(models, animations)), phones))
         captions = [f"{CAPTIONS[models[0]]} · {style}", *(CAPTIONS[model] for model in models[1:])]
         tracks = [Track(head, animation, caption) for animation, caption in zip(animations, captions)]
         animation = animations[0]
@@ -151,6 +178,7 @@ def animate(job: Job, weights: str | Path | Bundle = DEFAULT_WEIGHTS, progress: 
             "weights": bundle.name,
             "decoding": decoding,
             **told_additions(bundle, job.additions, added),
+            **told_tuning(job),
             "device": str(bundle.device),
             "seconds": watch.report(),
         }
@@ -235,6 +263,19 @@ def enliven(
 
     added = choose(wanted, animations)
     return [add_life(one, speech, added, seed) if added else one for one in animations], added
+
+
+def tuned(animation: Animation | VertexAnimation, job: Job) -> Animation | VertexAnimation:
+    """As the job asks for; vertices have no weights that could be raised."""
+    if isinstance(animation, VertexAnimation):
+        return animation
+    return tune(animation, job.expressiveness, job.smoothing)
+
+
+def told_tuning(job: Job) -> dict:
+    """For a report: nothing where the motion is as predicted."""
+    given = {"expressiveness": (job.expressiveness, 1.0), "smoothing": (job.smoothing, 0.0)}
+    return {name: value for name, (value, untouched) in given.items() if value != untouched}
 
 
 def told_additions(bundle: Bundle, wanted: tuple[str, ...], added: tuple[str, ...]) -> dict:

@@ -11,8 +11,9 @@ import torch
 
 from codetalker import beside, casting, pipeline
 from codetalker.errors import UserError
-from codetalker.motion import Animation, VertexAnimation, load_animation
+from codetalker.motion import ARKIT_NAMES, Animation, VertexAnimation, load_animation
 from codetalker.pipeline import Job
+from codetalker.tuning import check_tuning, tune
 
 SAMPLES = 24_000  # 1.5 s
 
@@ -249,3 +250,38 @@ def test_only_an_encoder_of_phones_tells_phones():
     heard = SimpleNamespace(features=torch.rand(1, 30, encoder.dim))
     assert beside.spoken_phones(bundle, heard, "talker").shape == (30, len(PHONES))
     assert beside.spoken_phones(bundle, heard, "baseline") is None
+
+
+def test_motion_is_told_before_it_is_drawn_as_it_will_be_drawn(drawn, speech, out, monkeypatch):
+    heard = []
+    monkeypatch.setattr(pipeline, "spoken_phones", lambda bundle, heard, model: np.zeros((45, 37)))
+
+    def moved(told):
+        assert drawn.tracks is None
+        heard.append(told)
+
+    report = pipeline.animate(Job(speech, out, expressiveness=0.5), StandInBundle(), moved=moved)
+    (told,) = heard
+    assert list(told.animations) == ["talker", "baseline"] and len(told.speech) == SAMPLES
+    assert [track.animation for track in drawn.tracks] == list(told.animations.values())
+    assert report["expressiveness"] == 0.5 and "smoothing" not in report and told.phones.shape == (45, 37)
+
+
+def test_tuning_changes_how_much_and_keeps_lids_and_pressed_lips():
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0, 0.6, (30, 52)).astype(np.float32)
+    motion = Animation(weights, rng.normal(0, 0.1, (30, 3)).astype(np.float32), 30.0)
+    kept = [ARKIT_NAMES.index(name) for name in ("eyeBlinkLeft", "eyeLookInRight", "mouthPressLeft")]
+    jaw, close = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
+    weak, strong = tune(motion, 0.5), tune(motion, 1.5)
+    assert np.array_equal(tune(motion).weights, weights)
+    assert np.allclose(weak.weights[:, [jaw, close]], 0.5 * weights[:, [jaw, close]])
+    assert np.allclose(strong.head_rotation, 1.5 * motion.head_rotation) and strong.weights.max() <= 1.0
+    for tuned in (weak, strong):
+        assert np.array_equal(tuned.weights[:, kept], weights[:, kept])
+    calm = tune(motion, smoothing=0.05)
+    assert np.abs(np.diff(calm.weights, axis=0)).mean() < 0.6 * np.abs(np.diff(weights, axis=0)).mean()
+    assert np.allclose(calm.weights.mean(), weights.mean(), atol=0.01)
+    for wrong in ({"expressiveness": 3.0}, {"expressiveness": float("nan")}, {"smoothing": -0.1}):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            check_tuning(**({"expressiveness": 1.0, "smoothing": 0.0} | wrong))
