@@ -22,6 +22,7 @@ class Shelf:
         self._entries = {entry.name: entry for entry in entries}
         self._open = open_bundle
         self._loaded: tuple[str, Any] | None = None
+        self.lost_gpu = False
 
     def entry(self, name: str | None) -> Entry:
         """None: the first. Raises UserError for a name that is not on the list."""
@@ -42,6 +43,13 @@ class Shelf:
             self._loaded = entry.name, self._open(entry.folder)
         return self._loaded[1]
 
+    def leave_gpu(self, error: Exception) -> bool:
+        """Loads what comes on the CPU, if `error` says that the GPU fails and it was in use; returns whether."""
+        if self.lost_gpu or not _is_of_gpu(error):
+            return False
+        self.lost_gpu, self._loaded, self._open = True, None, _open_on_cpu
+        return True
+
     def choices(self) -> list[tuple[str, str]]:
         """(label, name), the label with whose weights they are"""
         return [(f"{name} · {whose(entry)}", name) for name, entry in self._entries.items()]
@@ -58,6 +66,17 @@ class Shelf:
         """The kinds of files that can be had: a bare template has no ARKit weights."""
         arkit = self.entry(name).space == "arkit"
         return tuple(kind for kind in EXPORTS if arkit or kind != "arkit")
+
+
+def _is_of_gpu(error: Exception) -> bool:
+    """torch has several types for it, and old ones by text alone."""
+    return isinstance(error, RuntimeError) and ("CUDA" in str(error) or "cuda" in type(error).__module__)
+
+
+def _open_on_cpu(folder: Path) -> Any:
+    from codetalker.bundle import load
+
+    return load(folder, device="cpu")
 
 
 def whose(entry: Entry) -> str:

@@ -214,7 +214,8 @@ def test_one_job_at_a_time(make_studio, speech):
 
     studio = make_studio(counted)
     visitors = [
-        threading.Thread(target=lambda key=key: list(studio.generate(key, speech, "calm", "ada"))) for key in "abc"
+        threading.Thread(target=lambda key=key: list(studio.generate(key, speech, "calm", "ada", address=key)))
+        for key in "abc"
     ]
     for visitor in visitors:
         visitor.start()
