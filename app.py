@@ -1,4 +1,4 @@
-"""Starts the app: `python app.py [--host 127.0.0.1] [--port 7860] [--share no]`."""
+"""Starts the app: `python app.py [--host 127.0.0.1] [--port 7860] [--share no]`; `--help` tells the settings too."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ from codetalker.errors import UserError
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="The page on which speech becomes a talking head.")
-    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
-    parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"))
-    parser.add_argument("--share", choices=["yes", "no"], default="no", help="a public address by gradio.live")
-    options = parser.parse_args()
+    options = read_options()
     files = prepare()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as an exception, so that the visitors' files are removed
     try:
@@ -31,32 +27,53 @@ def main() -> int:
     return 0
 
 
+def read_options() -> argparse.Namespace:
+    from app.settings import told_settings
+
+    parser = argparse.ArgumentParser(
+        description="The page on which speech becomes a talking head.",
+        epilog=told_settings(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
+    parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    parser.add_argument("--share", choices=["yes", "no"], default="no", help="a public address by gradio.live")
+    return parser.parse_args()
+
+
 def prepare() -> Path:
     """Before gradio is imported: no telemetry, and one folder of this process for all files of the visitors."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    files = Path(tempfile.mkdtemp(prefix="codetalker-"))
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    files = Path(tempfile.mkdtemp(prefix="codetalker-")).resolve()
     os.environ["GRADIO_TEMP_DIR"] = str(files)
     atexit.register(shutil.rmtree, files, ignore_errors=True)
     return files
 
 
 def serve(options: argparse.Namespace, files: Path) -> None:
-    from app import ui
+    from app import log, ui
     from app.bundles import Shelf
     from app.handlers import Studio
     from app.sessions import Sessions
     from app.settings import Settings
     from codetalker.shelf import find_entries
 
+    log.set_up()
     settings = Settings.from_environment()
     # Inside gradio's folder, so that it serves the files where they are instead of copying them.
-    sessions = Sessions(settings.keep_seconds, root=files)
+    sessions = Sessions(settings.keep_seconds, files, files, settings.store_megabytes)
     shelf = Shelf(find_entries(settings.weights, settings.more_weights))
     shelf.load(None)
     studio = Studio(settings, shelf, sessions)
     page = ui.build(studio)
     threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
-    ui.launch(page, studio, options.host, options.port, share=options.share == "yes")
+    sessions.keep_sweeping()
+    address = ui.launch(page, studio, options.host, options.port, share=options.share == "yes", block=False)
+    log.set_up()  # the server has set up its own
+    log.tell("ready", device=shelf.device)
+    print(f"The page is on {address}", flush=True)
+    page.block_thread()
 
 
 if __name__ == "__main__":

@@ -43,6 +43,12 @@ class Shelf:
             self._loaded = entry.name, self._open(entry.folder)
         return self._loaded[1]
 
+    @property
+    def device(self) -> str | None:
+        """On which the loaded bundle runs."""
+        loaded = self._loaded
+        return str(loaded[1].device) if loaded else None
+
     def leave_gpu(self, error: Exception) -> bool:
         """Loads what comes on the CPU, if `error` says that the GPU fails and it was in use; returns whether."""
         if self.lost_gpu or not _is_of_gpu(error):

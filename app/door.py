@@ -26,7 +26,7 @@ from .settings import Settings
 OPEN = {
     "GET": re.compile(
         r"/|/healthz|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/pwa_icon(/\d+)?"
-        r"|/(static|assets|svelte)/.*"
+        r"|/(static|assets|svelte|stage)/.*"
         r"|/gradio_api/(info|openapi\.json|app_id|startup-events|upload_progress|queue/data|theme\.css)/?"
         r"|/gradio_api/(heartbeat/[^/]+|call/(v2/)?\w+/\w+|file=.*)"
     ),

@@ -260,6 +260,11 @@ class Studio:
         told += f"  \n{NO_GPU}" if self.shelf.lost_gpu else ""
         return Result(video, files, in_words(report) + told, dict(report))
 
+    def note_upload(self, key: str, upload: str | Path) -> None:
+        """A file of the visitor's, to go when they go; what comes with the project stays."""
+        if self.sessions.uploads is not None and self.sessions.uploads in Path(upload).parents:
+            self.sessions.open(key).uploads.add(Path(upload))
+
     def stop(self, key: str) -> None:
         """Ends the visitor's running job, if there is one, at its next step."""
         self.sessions.open(key).stop.set()

@@ -31,7 +31,9 @@ class Line:
         self.length = length
         self.at_once = at_once
         self._an_hour = Rate(an_hour, HOUR, clock)
+        self._clock = clock
         self._places: list[Place] = []
+        self._first_since = clock()
         self._moved = threading.Condition()
 
     def __len__(self) -> int:
@@ -50,13 +52,22 @@ class Line:
                 minutes = int(wait // 60) + 1
                 raise UserError(f"That is all for now, to be fair to others: you can go on in {minutes} min")
             place = Place(address)
+            if not self._places:
+                self._first_since = self._clock()
             self._places.append(place)
             return place
 
     def leave(self, place: Place) -> None:
         with self._moved:
+            if self._places[0] is place:
+                self._first_since = self._clock()
             self._places.remove(place)
             self._moved.notify_all()
+
+    def busy_for(self) -> float:
+        """Seconds that the first job has taken so far."""
+        with self._moved:
+            return self._clock() - self._first_since if self._places else 0.0
 
     def wait(self, place: Place, stop: threading.Event) -> Iterator[int]:
         """Yields now and then how many are before `place`, until there is none, or `stop` is set."""

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import html
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
+from gradio import utils
+from starlette.middleware import Middleware
 
 from codetalker.errors import UserError
 from codetalker.shelf import ROOT
 
+from .api import OUR_FAULT, add_endpoints
+from .door import Door
 from .handlers import ADDITIONS, Result, Step, Stopped, Studio
+from .health import health_route
+from .limits import address_of
+from .log import tell
+from .sessions import MEGABYTE
 
 STYLESHEET = Path(__file__).parent / "page.css"
 EXAMPLES = ROOT / "assets" / "speech"
@@ -20,9 +27,8 @@ INTRODUCTION = """# CodeTalker
 Give it a voice, get two talking heads: on the left **CodeTalker**, which picks its moves from a learned codebook, on
 the right **FaceFormer**, which averages over all the moves that would fit. Same speech, same head: watch the lips."""
 DOWNLOADS = {"mp4": "Video (mp4)", "glb": "3D (glb)", "csv": "ARKit (csv)", "npz": "Motion (npz)"}
-OUR_FAULT = "Something broke on this machine, and not because of you. Please try once more."
-MEGABYTE = 2**20
-LOG = logging.getLogger(__name__)
+
+THREADS = 20  # for what takes a moment, beside one for each job in the line
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -88,12 +94,14 @@ def build(studio: Studio) -> gr.Blocks:
             speech: str | None, style: str, head: str, weights: str, additions: list[str], request: gr.Request
         ) -> Iterator[list]:
             """Speech to the side-by-side video: the video, the report in words, and the files."""
-            if speech and EXAMPLES not in Path(speech).parents:
-                studio.sessions.open(request.session_hash).uploads.add(Path(speech))
+            if speech:
+                studio.note_upload(request.session_hash, speech)
+            address = address_of(request, studio.settings.behind_proxy)
             nothing_new = [gr.skip()] * (2 + len(downloads))
             message = ""
             try:
-                for step in studio.generate(request.session_hash, speech, style, head, weights, additions):
+                wanted = (speech, style, head, weights, additions)
+                for step in studio.generate(request.session_hash, *wanted, address=address):
                     if isinstance(step, Step):
                         yield [progress_bar(step), *working(True), *nothing_new]
                     else:
@@ -103,8 +111,8 @@ def build(studio: Studio) -> gr.Blocks:
                 pass
             except UserError as error:
                 message = str(error)
-            except Exception:
-                LOG.exception("a job failed")  # ours to read; the visitor gets no innards
+            except Exception as error:
+                tell("broken", error=error)  # ours to read; the visitor gets no innards
                 message = OUR_FAULT
             yield ["", *working(False), *nothing_new]  # first the buttons: nothing can follow the error
             if message:
@@ -117,21 +125,22 @@ def build(studio: Studio) -> gr.Blocks:
         def leave(request: gr.Request) -> None:
             studio.sessions.close(request.session_hash)
 
-        weights.change(choose, weights, [style, head, additions], api_name="choose", show_progress="hidden")
+        weights.change(choose, weights, [style, head, additions], api_visibility="private", show_progress="hidden")
         buttons = [start, cancel]
         waiting = start.click(lambda: working(True), None, buttons, queue=False, api_visibility="private")
         job = waiting.then(
             generate,
             [speech, style, head, weights, additions],
             [status, *buttons, video, words, *downloads],
-            api_name="animate",
-            show_progress="minimal",  # tells the place in the queue
-            show_progress_on=status,
-            concurrency_limit=1,
+            api_visibility="private",
+            show_progress="hidden",  # the status tells the place in the line
+            concurrency_limit=None,
         )
         cancel.click(stop, None, [status, *buttons], cancels=[job], queue=False, api_visibility="private")
         page.unload(leave)
-    return page.queue(max_size=studio.settings.queue_length)
+        add_endpoints(studio)
+    # The line is studio's own: it is fair to addresses. gradio's only hands over.
+    return page.queue(max_size=studio.settings.queue_length, api_open=False)
 
 
 def launch(
@@ -143,14 +152,20 @@ def launch(
         font=["system-ui", "Segoe UI", "Helvetica", "Arial", "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
     )
+    settings, files = studio.settings, (Path(utils.get_upload_folder()), ROOT / "assets", ROOT / "app" / "static")
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
         share=share,
         prevent_thread_lock=not block,
         quiet=not block,
-        show_error=True,
-        max_file_size=studio.settings.upload_megabytes * MEGABYTE,
+        show_error=False,  # but for what is raised to be read
+        max_threads=settings.queue_length + THREADS,
+        max_file_size=settings.upload_megabytes * MEGABYTE,
+        app_kwargs={
+            "routes": [health_route(studio)],
+            "middleware": [Middleware(Door, settings=settings, sessions=studio.sessions, files=files)],
+        },
         footer_links=["api"],
         run_history=False,
         enable_monitoring=False,
