@@ -1,4 +1,7 @@
-"""Speaks the corpus: first who says what is planned, then processes speak it; the same seed gives the same bytes."""
+"""Speaks the corpus: first who says what is planned, then processes speak it; the same seed gives the same bytes.
+
+People's recordings follow what the engines say.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import itertools
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -114,10 +117,7 @@ def perform(job: Job) -> list[Utterance]:
             settled = settle(take, rng)
             if not SHORTEST <= len(settled.speech) / SAMPLE_RATE <= LONGEST:
                 continue
-            row = {"voice": voice.full_name, "engine": voice.engine, "language": voice.language}
-            row |= {"text": take.line.text, "split": job.split, "samples": len(settled.speech)}
-            row["phones"] = [[phone, round(start, 4), round(end, 4)] for phone, start, end in settled.phones]
-            utterances.append(Utterance(row, np.round(settled.speech * 32767).astype(np.int16)))
+            utterances.append(utterance_of(settled, voice.full_name, voice.engine, voice.language, job.split))
     return utterances
 
 
@@ -136,14 +136,23 @@ def settle(take: Take, rng: np.random.Generator) -> Take:
     return Take(take.line, speech * min(level, 0.98 / max(np.abs(speech).max(), 1e-6)), phones)
 
 
-def build(jobs: list[Job], out: Path, processes: int = 2) -> float:
-    """Speaks the jobs into out/speech.npy and out/utterances.jsonl; returns the hours spoken."""
+def utterance_of(take: Take, voice: str, engine: str, language: str, split: str) -> Utterance:
+    """A take as the corpus keeps it."""
+    row = {"voice": voice, "engine": engine, "language": language, "text": take.line.text, "split": split}
+    row["samples"] = len(take.speech)
+    row["phones"] = [[phone, round(start, 4), round(end, 4)] for phone, start, end in take.phones]
+    return Utterance(row, np.round(take.speech * 32767).astype(np.int16))
+
+
+def build(jobs: list[Job], more: Iterable[list[Utterance]], out: Path, processes: int = 2) -> float:
+    """Speaks the jobs into out/speech.npy and out/utterances.jsonl, `more` after them; returns the hours of both."""
     out.mkdir(parents=True, exist_ok=True)
     raw, rows = out / "speech.raw.partial", []
     start = 0
     # espeak-ng keeps its state from one utterance to the next: only a process per job makes a job's bytes its own.
     with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=1) as pool, raw.open("wb") as file:
-        for utterances in tqdm(pool.imap(perform, jobs), total=len(jobs), desc="speaking", unit="job"):
+        spoken = tqdm(pool.imap(perform, jobs), total=len(jobs), desc="speaking", unit="job")
+        for utterances in itertools.chain(spoken, tqdm(more, desc="aligning", unit="recording")):
             for row, speech in utterances:
                 rows.append({"name": f"{len(rows):06d}", **row, "start": start})
                 start += len(speech)

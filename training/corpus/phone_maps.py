@@ -5,6 +5,7 @@ A value of several phones is shared out in time: two take 60 % and 40 %, the fir
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 Phones = list[tuple[str, float, float]]  # phone, start, end in seconds
@@ -61,7 +62,8 @@ IPA = {
     "ʏ": "ue", "ø": "ue", "œ": "ue",
 }  # fmt: skip
 _IPA_LENGTHS = sorted({len(symbol) for symbol in IPA}, reverse=True)
-_IPA_DROPPED = set("ːˈˌʲʰ͡")  # length, stress, palatalisation, aspiration, ties
+_IPA_DROPPED = set("ːˈˌʲʰ͡\"^-")  # length, stress, palatalisation, aspiration, ties, espeak's marks of variants
+_IPA_SWITCH = re.compile(r"\([a-z-]+\)")  # to a word of another language, as in "(en)"
 
 
 class UnknownSound(ValueError):
@@ -78,6 +80,7 @@ def from_table(table: dict[str, str], name: str) -> list[str]:
 
 def from_ipa(symbols: str, language: str) -> list[str]:
     """Common phones of one espeak-ng event; an empty one is a pause. American taps are d, others r."""
+    symbols = _IPA_SWITCH.sub("", symbols)
     plain = "".join(c if c in IPA else _bare(c) for c in symbols if c not in _IPA_DROPPED)
     if not plain:
         return ["sil"]
