@@ -2,7 +2,6 @@
 # All that it says goes to stderr, so that the output of `./run COMMAND` is the command's alone.
 
 python=$root/.venv/bin/python
-stamp=$root/.venv/requirements.stamp  # checksum of the requirements that are installed
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -73,16 +72,26 @@ make_venv() {
     "$found" -m venv "$root/.venv" >&2
 }
 
+# Installs what a file of requirements names, or does nothing where it was installed before.
+install_requirements() {
+    local file=$root/$1 name=${1%.txt} stamp wanted quiet=--quiet
+    stamp=$root/.venv/${name//\//-}.stamp  # checksum of what is installed
+    wanted=$(cksum <"$file")
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return 0; fi
+    say "Installing the Python packages of $1; the first time takes some minutes"
+    if [ -t 2 ]; then quiet=; fi
+    # shellcheck disable=SC2086  # empty, or one option
+    "$python" -m pip install --no-input $quiet -r "$file" </dev/null >&2 || return 1
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+# set_up [FILE...]  FILE: requirements beyond those of the app
 set_up() {
-    local wanted quiet=--quiet
+    local file
     # shellcheck disable=SC2046  # a list of words
     install_packages $(cat "$root/packages.txt") || true
     make_venv || return 1
-    wanted=$(cksum <"$root/requirements.txt")
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return 0; fi
-    say "Installing Python packages; the first time takes some minutes"
-    if [ -t 2 ]; then quiet=; fi
-    # shellcheck disable=SC2086  # empty, or one option
-    "$python" -m pip install --no-input $quiet -r "$root/requirements.txt" </dev/null >&2 || return 1
-    printf '%s\n' "$wanted" >"$stamp"
+    for file in requirements.txt "$@"; do
+        install_requirements "$file" || return 1
+    done
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 DEAD_SHARE = 0.03  # an entry used less than this share of the average is dead and starts anew
@@ -27,7 +27,7 @@ class Quantizer(nn.Module):
     decay 0: by gradients, codebook and commitment loss (van den Oord et al. 2017, eq. 3), as published.
     decay > 0: entries are moving averages of the features that chose them (their appendix A.1); they start as features
     of the first batch, and dead ones restart as features of the current one. An all-zero codebook is one that no data
-    has reached; the averages themselves are not stored, a resumed training begins them anew from the entries.
+    has reached; the averages themselves are not among the weights, a training's checkpoint has them beside these.
     """
 
     def __init__(self, entries: int, width: int, decay: float = 0.0, commitment: float = 0.25) -> None:
@@ -75,12 +75,14 @@ class Quantizer(nn.Module):
     @torch.no_grad()
     def _follow(self, features: Tensor, codes: Tensor, usage: Tensor) -> None:
         flat, codes = features.reshape(-1, features.shape[-1]), codes.flatten()
+        usage = _over_processes(usage)
+        chosen = _over_processes(torch.zeros_like(self.codebook).index_add_(0, codes, flat))
         average = usage.sum() / len(usage)
         if self.counts is None:
             self.counts = average.expand(len(usage)).clone()
             self.sums = self.codebook * self.counts[:, None]
         self.counts.lerp_(usage, 1 - self.decay)
-        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, codes, flat), 1 - self.decay)
+        self.sums.lerp_(chosen, 1 - self.decay)
         dead = self.counts < DEAD_SHARE * average
         if dead.any():
             self.counts[dead] = average
@@ -92,4 +94,17 @@ class Quantizer(nn.Module):
         """`count` features at random, slightly shaken, so that repeated ones part."""
         flat = features.detach().reshape(-1, features.shape[-1])
         chosen = flat[torch.randint(len(flat), (count,), device=flat.device)]
-        return chosen + 1e-3 * flat.std() * torch.randn_like(chosen)
+        return _over_processes(chosen + 1e-3 * flat.std() * torch.randn_like(chosen), first=True)
+
+
+def _over_processes(own: Tensor, first: bool = False) -> Tensor:
+    """The mean of what the processes of a training have, or what the first has: their codebooks stay the same."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return own
+    shared = own.clone()
+    if first:
+        distributed.broadcast(shared, 0)
+    else:
+        distributed.all_reduce(shared)
+        shared /= distributed.get_world_size()
+    return shared

@@ -55,6 +55,15 @@ def test_app_and_training_do_not_know_each_other():
     assert importers("training", "app", "gradio") == []
 
 
+def test_what_is_for_training_alone_is_not_needed_elsewhere():
+    extra = [
+        line.partition("==")[0] for line in (ROOT / "training/requirements.txt").read_text().split() if "==" in line
+    ]
+    assert "accelerate" in extra
+    assert importers("codetalker", *extra) + importers("app", *extra) + importers("app.py", *extra) == []
+    assert not any(f"{name}==" in (ROOT / "requirements.txt").read_text() for name in extra)
+
+
 def test_handlers_know_no_gradio():
     for module in ("handlers", "sessions", "settings"):
         assert importers(f"app/{module}.py", "gradio", "app.ui") == []

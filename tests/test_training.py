@@ -1,64 +1,14 @@
-"""The training loop, and what training sees of the corpus."""
+"""What training sees of the corpus."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from codetalker.errors import UserError
 from codetalker.phones import PHONES, VISEME_OF_PHONE, VISEMES
 from training.data import Corpus, phone_labels
-from training.loop import LoopConfig, fit
 from training.motion_set import resample
-
-
-def regression(out: Path, steps: int, total: int) -> nn.Module:
-    """`steps` of a run of `total`; a batch depends on its step alone, so a resumed run sees what a whole one sees."""
-    torch.manual_seed(0)
-    model = nn.Linear(4, 1)
-
-    def batches(step: int):
-        while True:
-            generator = torch.Generator().manual_seed(step)
-            x = torch.randn(32, 4, generator=generator)
-            yield x, x.sum(1, keepdim=True)
-            step += 1
-
-    def losses(batch, step: int):
-        x, y = batch
-        if step == steps:
-            raise KeyboardInterrupt
-        return {"error": (model(x) - y).square().mean()}
-
-    config = LoopConfig(total, 0.05, warmup=5, average=0.9, log_every=10, save_every=20)
-    return fit(model, losses, batches, out, config)
-
-
-def test_training_reduces_the_loss_and_logs_it(tmp_path):
-    averaged = regression(tmp_path, -1, 200)
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == list(range(10, 201, 10))
-    assert rows[-1]["error"] < 0.01 * rows[0]["error"]
-    assert torch.allclose(averaged.weight, torch.ones(1, 4), atol=0.05)
-
-
-def test_a_run_that_was_killed_resumes_where_it_left_off(tmp_path):
-    whole = regression(tmp_path / "whole", -1, 60)
-    with pytest.raises(KeyboardInterrupt):
-        regression(tmp_path / "killed", 40, 60)
-    resumed = regression(tmp_path / "killed", -1, 60)
-    assert torch.equal(whole.weight, resumed.weight)
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-    model = nn.Linear(1, 1)
-    with pytest.raises(FloatingPointError, match="step 0"):
-        fit(model, lambda batch, step: {"bad": model.weight.sum() / 0}, lambda step: iter([0]), tmp_path, LoopConfig(1))
 
 
 def test_labels_follow_the_phones_and_gaps_are_silence():

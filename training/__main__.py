@@ -22,16 +22,18 @@ from codetalker.specs import open_autoencoder, open_faceformer, open_talker, pub
 from codetalker.speech_encoder import MelEncoder, MelSpec
 from codetalker.talker import Talker
 
-from . import motion_set, speech, stage1, talker
+from . import motion_set, plots, speech, stage1, talker
 from .corpus.articulation import STYLES
 from .datasets import FaceData, open_data
+from .loop import open_process
 from .own_motion import prepare_own
 from .runs import finish, finished
 from .vertices import VertexConfig, VertexRecipe
 
 CAPTURE_SEEN = "a real person's lips and jaw, captured; brows, eyes and head at rest"
 OPEN = Path("weights/open")
-STAGES = ("speech", "motion", "stage1", "talker", "baseline", "bundle")
+STAGES = ("speech", "motion", "stage1", "talker", "baseline", "bundle", "plots")
+TRAINED = ("speech", "stage1", "talker", "baseline")  # by all processes; the rest is done by one
 
 
 class Recipe:
@@ -70,8 +72,10 @@ class Recipe:
 
     def stage1(self) -> None:
         o = self.options
-        if self.data is not None and not (self.motion_folder / "clips.jsonl").exists():
-            self.motion()
+        if self.data is not None:
+            with open_process(o.device).main_process_first():
+                if not (self.motion_folder / "clips.jsonl").exists():
+                    self.motion()
         config = self._config(stage1.Stage1Config())
         model = stage1.train(self.motion_folder, self.models, o.device, config, self.autoencoder)
         finish(model, self.models / "stage1")
@@ -99,16 +103,24 @@ class Recipe:
         name = "open" if self.data is None else self.data.spec.name
         save_bundle(Bundle(name, "arkit", motion_set.FPS, told, encoders, made, beside), self.options.out, half=True)
 
+    def plots(self) -> None:
+        folders = [self.options.runs / "speech", *(self.models / name for name in TRAINED[1:])]
+        plots.draw(folders, self.options.plots or self.models / "plots")
+
 
 def _recipe(options: argparse.Namespace) -> Recipe | VertexRecipe:
     """By what --data holds. Its folder is checked before anything else."""
     data = None if options.data is None else open_data(options.data)
     options.runs = options.runs or Path("training/runs", *([data.spec.name] if data else []))
+    options.plots = options.out and options.out / "plots"
     options.out = options.out or (OPEN if data is None else Path("weights", data.spec.name))
     if data is None or data.space == "arkit":
         return Recipe(options, data)
     config = VertexConfig(steps=options.steps or 0, fine_tune=not options.frozen)
-    return VertexRecipe(data, options.runs, options.device, options.wav2vec2, options.out, options.topology, config)
+    plotted = options.plots or options.runs / "plots"
+    return VertexRecipe(
+        data, options.runs, options.device, options.wav2vec2, options.out, plotted, options.topology, config
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -133,18 +145,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--form", choices=("open", "published"), default="open", help="of stage 1; see codetalker.specs"
     )
-    parser.add_argument("--out", type=Path, help="where the bundle goes (default: weights/open, or by --data)")
+    parser.add_argument(
+        "--out", type=Path, help="where the bundle goes (default: weights/open, or by --data), or plots"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--steps", type=int, help="instead of the stage's own number")
     options = parser.parse_args(arguments)
     try:
+        process = open_process(options.device)
         recipe = _recipe(options)
         for stage in recipe.stages if options.stage == "all" else (options.stage,):
             if stage not in recipe.stages:
                 raise UserError(f"{options.data} has the stages {', '.join(recipe.stages)}, not {stage}")
             begun = time.monotonic()
-            getattr(recipe, stage)()
-            print(f"{stage}: {(time.monotonic() - begun) / 60:.1f} min")
+            if process.is_main_process or stage in TRAINED:
+                getattr(recipe, stage)()
+            process.wait_for_everyone()
+            process.print(f"{stage}: {(time.monotonic() - begun) / 60:.1f} min")
+        process.end_training()
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

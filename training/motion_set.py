@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -181,28 +182,33 @@ class MotionSet:
         part = slice(clip.start, clip.start + clip.frames)
         return self.features[part].astype(np.float32), self.motion[part].astype(np.float32)
 
-    def batches(self, size: int, frames: int, seed: tuple[int, ...]) -> Iterator[dict[str, Tensor]]:
-        """Endless random crops of the training split, every style as often.
+    @cached_property
+    def _by_style(self) -> dict[int, list[Clip]]:
+        """Training clips of each style that has any."""
+        train = self.split("train")
+        clips = {index: [clip for clip in train if clip.style == style] for index, style in enumerate(self.styles)}
+        return {index: own for index, own in clips.items() if own}
+
+    def batch(self, size: int, frames: int, seed: tuple[int, ...]) -> dict[str, Tensor]:
+        """Random crops of the training split, every style as often.
 
         features (B, frames, D), motion (B, frames, 55), style (B, styles) one-hot, mask (B, frames): there is motion
         """
-        rng = np.random.default_rng(seed)
-        by_style = [[clip for clip in self.split("train") if clip.style == style] for style in self.styles]
-        present = [index for index, clips in enumerate(by_style) if clips]
-        while True:
-            batch = {
-                "features": torch.zeros(size, frames, self.features.shape[1]),
-                "motion": torch.zeros(size, frames, MOTION_DIM),
-                "style": torch.zeros(size, len(self.styles)),
-                "mask": torch.zeros(size, frames, dtype=torch.bool),
-            }
-            for row in range(size):
-                style = present[rng.integers(len(present))]
-                features, motion = self.read(by_style[style][rng.integers(len(by_style[style]))])
-                first = rng.integers(max(1, len(motion) - frames + 1))
-                length = min(frames, len(motion))
-                batch["features"][row, :length] = torch.from_numpy(features[first : first + frames])
-                batch["motion"][row, :length] = torch.from_numpy(motion[first : first + frames])
-                batch["style"][row, style] = 1.0
-                batch["mask"][row, :length] = True
-            yield batch
+        rng, present = np.random.default_rng(seed), list(self._by_style)
+        batch = {
+            "features": torch.zeros(size, frames, self.features.shape[1]),
+            "motion": torch.zeros(size, frames, MOTION_DIM),
+            "style": torch.zeros(size, len(self.styles)),
+            "mask": torch.zeros(size, frames, dtype=torch.bool),
+        }
+        for row in range(size):
+            style = present[rng.integers(len(present))]
+            clips = self._by_style[style]
+            features, motion = self.read(clips[rng.integers(len(clips))])
+            first = rng.integers(max(1, len(motion) - frames + 1))
+            length = min(frames, len(motion))
+            batch["features"][row, :length] = torch.from_numpy(features[first : first + frames])
+            batch["motion"][row, :length] = torch.from_numpy(motion[first : first + frames])
+            batch["style"][row, style] = 1.0
+            batch["mask"][row, :length] = True
+        return batch

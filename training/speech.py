@@ -6,7 +6,6 @@ How long it trains decides more than anything else; augmentation is what carries
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
 
 from codetalker.audio import SAMPLE_RATE, load_speech
 from codetalker.phones import PHONES, VISEME_OF_PHONE
@@ -26,6 +24,7 @@ from .loop import LoopConfig, fit
 
 CROP = 4.0  # seconds
 NOISE_ONLY = 0.04  # share of crops without speech, all silence
+RECORDED = 0.5  # share of crops from recordings of people, where the corpus has some
 LABEL_SMOOTHING = 0.1
 BILABIALS = ("p", "b", "m")
 
@@ -43,11 +42,13 @@ class SpeechConfig:
     seed: int = 0
 
 
-class Crops(IterableDataset):
-    """Endless augmented crops: speech (N,) and phone labels at 50 Hz."""
+class Crops:
+    """Augmented crops of the training speech."""
 
-    def __init__(self, corpus: Corpus, seed: tuple[int, ...]) -> None:
-        self.corpus, self.utterances, self.seed = corpus, corpus.split("train"), seed
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus, self.utterances = corpus, corpus.split("train")
+        self.recorded = [utterance for utterance in self.utterances if utterance.engine == "recorded"]
+        self.spoken = [utterance for utterance in self.utterances if utterance.engine != "recorded"]
 
     def _babble(self, rng: np.random.Generator, samples: int) -> np.ndarray:
         """Some other people talking at once: (samples,)"""
@@ -59,8 +60,9 @@ class Crops(IterableDataset):
     def _crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         samples, labels_wanted = int(CROP * SAMPLE_RATE), int(CROP * FEATURE_RATE)
         speech, phones = np.zeros(0, np.float32), []
+        heard = self.recorded if self.recorded and rng.random() < RECORDED else self.spoken
         while len(speech) < 1.25 * samples:  # a fast voice shortens it by up to that
-            utterance = self.utterances[rng.integers(len(self.utterances))]
+            utterance = heard[rng.integers(len(heard))]
             offset = len(speech) / SAMPLE_RATE
             phones += [(phone, start + offset, end + offset) for phone, start, end in utterance.phones]
             speech = np.concatenate([speech, self.corpus.speech(utterance)])
@@ -75,11 +77,11 @@ class Crops(IterableDataset):
         phones = [(phone, a * factor, b * factor) for phone, a, b in phones]
         return speech, phone_labels(phones, labels_wanted, FEATURE_RATE)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng((*self.seed, worker.id if worker else 0))
-        while True:
-            yield self._crop(rng)
+    def batch(self, size: int, seed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """speech (B, N) and its phone labels (B, T) at 50 Hz"""
+        rng = np.random.default_rng(seed)
+        speech, labels = zip(*(self._crop(rng) for _ in range(size)))
+        return torch.from_numpy(np.stack(speech)), torch.from_numpy(np.stack(labels))
 
 
 def phone_losses(logits: Tensor, labels: Tensor, config: SpeechConfig) -> dict[str, Tensor]:
@@ -118,17 +120,17 @@ def train(corpus_folder: Path, out: Path, real: Path, device: str, config: Speec
     corpus = Corpus(corpus_folder)
     encoder = MelEncoder(MelSpec()).to(device)
 
-    def batches(step: int) -> DataLoader:
-        return DataLoader(
-            Crops(corpus, (config.seed, step)), config.batch, num_workers=config.workers, prefetch_factor=4
-        )
+    crops = Crops(corpus)
 
-    rng = np.random.default_rng(config.seed)
+    def draw(index: int) -> tuple[Tensor, Tensor]:
+        return crops.batch(config.batch, (config.seed, index))
+
     unseen = [utterance for utterance in corpus.split("validation")][:60]
     clips = real_clips(real)
 
     def losses(batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:
         speech, labels = (part.to(device) for part in batch)
+        rng = np.random.default_rng(np.random.randint(2**31))  # which `fit` seeded for this step
         mels = augment_mels(encoder.log_mels(speech), rng)
         return phone_losses(encoder.phone_logits(mels)[:, : labels.shape[1]].float(), labels, config)
 
@@ -145,5 +147,5 @@ def train(corpus_folder: Path, out: Path, real: Path, device: str, config: Speec
         averaged.to(device)
         return figures
 
-    loop = LoopConfig(config.steps, config.learning_rate, save_every=500)
-    return fit(encoder, losses, batches, out / "speech", loop, evaluate)
+    loop = LoopConfig(config.steps, config.learning_rate, workers=config.workers, seed=config.seed)
+    return fit(encoder, losses, draw, out / "speech", loop, evaluate)

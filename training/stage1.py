@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +40,23 @@ def motion_statistics(motions: MotionSet) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(sample.mean(0)), torch.from_numpy(sample.std(0)).clamp_min(0.02)
 
 
+def code_use(stage1: Autoencoder, codes: Tensor) -> dict[str, Any]:
+    """How often each entry of each region's codebook is taken, and what that comes to. codes: (frames, Q)
+
+    counts_REGION: of the entries; used_REGION: share of them that are taken at all; dead_REGION: how many are not;
+    perplexity_REGION: as many entries, all taken as often, would be as hard to foretell.
+    """
+    figures: dict[str, Any] = {}
+    for name, own in zip(stage1.regions, codes.split(stage1.parts, 1)):
+        counts = torch.bincount(own.flatten().cpu(), minlength=stage1.spec.entries)
+        share = counts / counts.sum()
+        figures[f"used_{name}"] = round(float((counts > 0).float().mean()), 4)
+        figures[f"dead_{name}"] = int((counts == 0).sum())
+        figures[f"perplexity_{name}"] = round(float(torch.special.entr(share).sum().exp()), 2)
+        figures[f"counts_{name}"] = counts.tolist()
+    return figures
+
+
 def train(
     motion_folder: Path,
     out: Path,
@@ -55,8 +72,8 @@ def train(
     stage1 = Autoencoder(spec or open_autoencoder()).to(device)
     stage1.standardise(*(part.to(device) for part in motion_statistics(motions)))
 
-    def batches(step: int) -> Iterator[dict[str, Tensor]]:
-        return motions.batches(config.batch, config.frames, (config.seed, step))
+    def draw(index: int) -> dict[str, Tensor]:
+        return motions.batch(config.batch, config.frames, (config.seed, index))
 
     def losses(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         motion = batch["motion"].to(device)  # short clips end in a resting face: worth a code, too
@@ -71,17 +88,13 @@ def train(
 
     held_out = [torch.from_numpy(motions.read(clip)[1])[None].to(device) for clip in motions.split("validation")]
 
-    def evaluate(averaged: Autoencoder) -> dict[str, float]:
+    def evaluate(averaged: Autoencoder) -> dict[str, Any]:
         made = [averaged(motion) for motion in held_out]
         lips = [geometry.distance(one.motion, motion)[0].mean() for one, motion in zip(made, held_out)]
         gaps = [(geometry.gap(one.motion) - geometry.gap(motion)).abs().mean() for one, motion in zip(made, held_out)]
+        figures = {"lips_mm": torch.stack(lips).mean(), "gap_mm": torch.stack(gaps).mean()}
         codes = torch.cat([one.codes for one in made], 1)[0]  # (frames, Q)
-        used = {
-            f"used_{name}": len(part.unique()) / averaged.spec.entries
-            for name, part in zip(averaged.regions, codes.split(averaged.parts, 1))
-        }
-        figures = {"lips_mm": torch.stack(lips).mean(), "gap_mm": torch.stack(gaps).mean(), **used}
-        return {name: round(float(value), 4) for name, value in figures.items()}
+        return {name: round(float(value), 4) for name, value in figures.items()} | code_use(averaged, codes)
 
-    loop = LoopConfig(config.steps, config.learning_rate)
-    return fit(stage1, losses, batches, out / "stage1", loop, evaluate if held_out else None)
+    loop = LoopConfig(config.steps, config.learning_rate, seed=config.seed)
+    return fit(stage1, losses, draw, out / "stage1", loop, evaluate if held_out else None)

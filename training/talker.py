@@ -5,7 +5,6 @@ Teacher forcing alone breaks once a model hears itself (exposure bias): the shar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +53,8 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
     mouth = torch.zeros(MOTION_DIM, dtype=torch.bool, device=device)
     mouth[list(face_regions()[0].channels)] = True
 
-    def batches(step: int) -> Iterator[dict[str, Tensor]]:
-        return motions.batches(config.batch, config.frames, (config.seed, step))
+    def draw(index: int) -> dict[str, Tensor]:
+        return motions.batch(config.batch, config.frames, (config.seed, index))
 
     def on_the_face(made: Tensor, motion: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Losses in millimetres over the frames of `mask`. They judge the mouth: what speech leaves open, above it,
@@ -83,7 +82,7 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
             terms = {"motion": config.motion_weight * error[batch["mask"]].mean()}
         return terms | on_the_face(made.motion, batch["motion"], batch["mask"])
 
-    return fit(model, losses, batches, out, LoopConfig(config.steps, config.learning_rate))
+    return fit(model, losses, draw, out, LoopConfig(config.steps, config.learning_rate, seed=config.seed))
 
 
 def train_talker(

@@ -6,9 +6,9 @@ teacher-forced, by the squared error of features and of motion; wav2vec 2.0 lear
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,11 @@ from codetalker.published.speech import check_speech_config, read_speech_config,
 from codetalker.talker import Talker
 from codetalker.wav2vec import Wav2Vec2Encoder, Wav2Vec2Spec
 
+from . import plots
 from .datasets import FaceData
 from .loop import LoopConfig, fit
 from .runs import finish, finished
+from .stage1 import code_use
 
 OWN_FULL = 0.4  # share of the run from which on `own_frames` are the model's own
 JUDGED = 20  # validation clips at most, in the log
@@ -52,7 +54,7 @@ class VertexConfig:
 
     def loop(self, epochs: int, clips: int, weight_decay: float) -> LoopConfig:
         steps = self.steps or epochs * clips
-        return LoopConfig(steps, self.learning_rate, weight_decay=weight_decay, half=False)
+        return LoopConfig(steps, self.learning_rate, weight_decay=weight_decay, half=False, seed=self.seed)
 
 
 class Listener(nn.Module):
@@ -90,13 +92,13 @@ def train_stage1(data: FaceData, out: Path, device: str, config: VertexConfig) -
     torch.manual_seed(config.seed)
     stage1 = Autoencoder(data.spec.autoencoder(data.vertices)).to(device)
 
-    def batches(step: int) -> Iterator[dict[str, Tensor]]:
-        return data.batches(config.longest, (config.seed, step), heard=False)
+    def draw(index: int) -> dict[str, Tensor]:
+        return data.draw(index, config.longest, config.seed, heard=False)
 
     def losses(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         return stage1.losses(batch["motion"].to(device))[0]
 
-    def evaluate(averaged: Autoencoder) -> dict[str, float]:
+    def evaluate(averaged: Autoencoder) -> dict[str, Any]:
         made, error = [], 0.0
         for clip in data.split("validation")[:JUDGED]:
             motion = data.batch(clip, 0, round(config.longest * data.spec.fps), heard=False)["motion"].to(device)
@@ -104,12 +106,11 @@ def train_stage1(data: FaceData, out: Path, device: str, config: VertexConfig) -
             error += float((made[-1].motion - motion).abs().mean())
         if not made:
             return {}
-        codes = torch.cat([one.codes.flatten() for one in made])
-        figures = {"unseen": error / len(made), "used": len(codes.unique()) / averaged.spec.entries}
-        return {name: float(f"{figure:.5g}") for name, figure in figures.items()}
+        codes = torch.cat([one.codes for one in made], 1)[0]  # (frames, Q)
+        return {"unseen": float(f"{error / len(made):.5g}"), **code_use(averaged, codes)}
 
     loop = config.loop(config.epochs[0], len(data.split("train")), weight_decay=0.01)
-    return fit(stage1, losses, batches, out / "stage1", loop, evaluate)
+    return fit(stage1, losses, draw, out / "stage1", loop, evaluate)
 
 
 def train_listener(
@@ -121,8 +122,8 @@ def train_listener(
     weights = {"motion": config.motion_weight, "code": config.code_weight}
     loop = config.loop(config.epochs[1], len(data.split("train")), weight_decay=0.0)
 
-    def batches(step: int) -> Iterator[dict[str, Tensor]]:
-        return data.batches(config.longest, (config.seed, step))
+    def draw(index: int) -> dict[str, Tensor]:
+        return data.draw(index, config.longest, config.seed)
 
     def losses(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         batch = {name: part.to(device) for name, part in batch.items()}
@@ -138,20 +139,21 @@ def train_listener(
                 sums[f"unseen_{name}"] = sums.get(f"unseen_{name}", 0.0) + float(term) / len(clips)
         return {name: float(f"{total:.5g}") for name, total in sums.items()}
 
-    return fit(listener, losses, batches, out, loop, evaluate)
+    return fit(listener, losses, draw, out, loop, evaluate)
 
 
 class VertexRecipe:
     """The stages of `python -m training` on vertices, each a method of its name."""
 
-    stages = ("stage1", "talker", "baseline", "bundle")
+    stages = ("stage1", "talker", "baseline", "bundle", "plots")
 
     def __init__(
-        self, data: FaceData, runs: Path, device: str, wav2vec2: str | None, out: Path, topology: Path | None = None,
-        config: VertexConfig | None = None,
+        self, data: FaceData, runs: Path, device: str, wav2vec2: str | None, out: Path, plotted: Path,
+        topology: Path | None = None, config: VertexConfig | None = None,
     ) -> None:  # fmt: skip
-        """runs, out: where checkpoints and the bundle go; topology: a .ply or .obj whose faces the bundle takes."""
-        self.data, self.runs, self.device, self.out = data, runs, device, out
+        """runs, out, plotted: where checkpoints, the bundle and plots go; topology: a .ply or .obj whose faces the
+        bundle takes."""
+        self.data, self.runs, self.device, self.out, self.plotted = data, runs, device, out, plotted
         self.wav2vec2, self.topology, self.config = wav2vec2, topology, config or VertexConfig()
 
     def stage1(self) -> None:
@@ -183,6 +185,9 @@ class VertexRecipe:
         if self.topology is not None:
             bundle.faces = read_topology(self.topology, self.data.vertices).faces
         save_bundle(bundle, self.out)
+
+    def plots(self) -> None:
+        plots.draw([self.runs / name for name in self.stages[:3]], self.plotted)
 
     def _encoder(self) -> Wav2Vec2Encoder:
         if self.wav2vec2 is None:

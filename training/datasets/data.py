@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,15 +95,15 @@ class FaceData:
             parts["speech"] = torch.from_numpy(self.speech(clip)[begin : end + WINDOW_TAIL])[None]
         return parts
 
-    def batches(self, longest: float, seed: tuple[int, ...], heard: bool = True) -> Iterator[dict[str, Tensor]]:
-        """Endless: a clip at a time, as published, in another order each time round; `longest` seconds of it at most,
-        a random stretch of a longer one."""
-        rng = np.random.default_rng(seed)
+    def draw(self, index: int, longest: float, seed: int, heard: bool = True) -> dict[str, Tensor]:
+        """The index-th batch of a training: a clip at a time, as published, in another order each time round; `longest`
+        seconds of it at most, a random stretch of a longer one."""
         clips, most = self.split("train"), round(longest * self.spec.fps)
-        while True:
-            for index in rng.permutation(len(clips)):
-                spare = max(0, self.frames(clips[index]) - most)
-                yield self.batch(clips[index], int(rng.integers(spare + 1)), most, heard)
+        turn, place = divmod(index, len(clips))
+        clip = clips[np.random.default_rng((seed, turn)).permutation(len(clips))[place]]
+        spare = max(0, self.frames(clip) - most)
+        first = np.random.default_rng((seed, turn, place)).integers(spare + 1)
+        return self.batch(clip, int(first), most, heard)
 
     def _share_out(self) -> list[Clip]:
         clips, seen = [], Counter()
