@@ -17,7 +17,7 @@ PARTS = {
 CLOSES = 32.0  # mm by which mouthClose brings them together
 REST_PRESS = 0.16  # in pauses: lips lie on each other, they do not merely meet
 LIPS_MOST = 0.42  # weight up to which the lips widen the opening
-JAW_INERTIA = 0.03  # s, deviation of the Gaussian that the jaw's movement is blurred by
+CORNERS, LIFTS = ("mouthSmile", "mouthStretch", "mouthDimple"), ("mouthLowerDown", "mouthUpperUp")
 
 Weights = dict[str, np.ndarray]
 
@@ -33,20 +33,20 @@ def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: S
     speaking = np.clip(track["open"] / 0.2, 0, 1)
     narrow, wide = np.maximum(track["round"], 0), np.maximum(-track["round"], 0)
 
-    pucker = (0.75 * style.rounding * narrow + 0.5 * style.flare) * (1 - 0.35 * sealed)
+    pucker = (style.pucker * style.rounding * narrow + 0.5 * style.flare) * (1 - 0.35 * sealed)
     # A pucker carries the lower lip ahead of the upper; rolled in a little, the two still meet.
     roll = (0.32 * style.press * track["press"] + 0.1 * pucker) * sealed
 
     weights = {
-        "jawOpen": style.jaw_share * style.opening * track["jaw"] * (1 - 0.35 * sealed) / PARTS["jawOpen"],
+        "jawOpen": style.jaw_share * style.opening * track["jaw"] * (1 - style.jaw_seals * sealed) / PARTS["jawOpen"],
         "mouthFunnel": (style.rounding * (0.95 * track["funnel"] + 0.1 * narrow) + style.flare * speaking)
         * (1 - 0.75 * sealed),
         "mouthPucker": pucker,
-        "mouthRollLower": 0.34 * track["tuck"] + roll,
-        "mouthRollUpper": 0.3 * style.press * track["press"] * sealed,
+        "mouthRollLower": 0.34 * track["tuck"] + roll + style.thin * (1 - track["tuck"]) * (1 - 0.5 * narrow),
+        "mouthRollUpper": 0.3 * style.press * track["press"] * sealed + style.thin * (1 - 0.5 * narrow),
         "mouthPress": style.press * track["press"] * sealed + REST_PRESS * (1 - speaking) * (1 - sealed),
         "mouthLowerDown": 0.24 * style.teeth * track["teeth"] * free * (1 - track["tuck"]),
-        "mouthUpperUp": style.teeth * (0.15 * track["teeth"] + 0.12 * track["tuck"]) * free,
+        "mouthUpperUp": style.teeth * style.upper * (0.15 * track["teeth"] + 0.12 * track["tuck"]) * free,
         "mouthStretch": 0.42 * style.spreading * wide,
         "mouthDimple": 0.16 * style.spreading * wide + 0.12 * style.smile,
         "mouthSmile": 0.2 * style.spreading * wide + style.smile * (1 - 0.5 * narrow),
@@ -61,22 +61,29 @@ def mouth(tracks: np.ndarray, sealed: np.ndarray, loudness: np.ndarray, style: S
     }
     # A spread vowel opens by the lips, an open one by the jaw.
     share = style.jaw_share * np.clip(track["jaw"] / np.maximum(track["open"], 0.05), 0.2, 1)
-    return _fit(weights, opening, share, inertia=JAW_INERTIA / style.tempo * fps)
+    return _fit(weights, opening, share, style.jaw_inertia / style.tempo * fps, style.settle * fps)
 
 
-def _fit(weights: Weights, opening: np.ndarray, jaw_share: np.ndarray, inertia: float) -> Weights:
+def _fit(weights: Weights, opening: np.ndarray, jaw_share: np.ndarray, inertia: float, settle: float) -> Weights:
     """Brings the lips to `opening` (T,) mm: jaw and lips share what is missing, by `jaw_share` (T,), the jaw slowly.
 
     What the jaw is too late for, the lips make up: mouthClose seals a p before the jaw is up.
+    inertia: frames of the jaw; settle: frames of LIFTS, and a third of it of CORNERS
     """
     reach = PARTS["mouthLowerDown"] + PARTS["mouthUpperUp"]
     widen = np.maximum(opening - _parted(weights), 0)
     by_lips = np.minimum((1 - jaw_share) * widen, LIPS_MOST * reach)
-    weights["jawOpen"] = gaussian_filter1d(weights["jawOpen"] + (widen - by_lips) / PARTS["jawOpen"], inertia)
+    weights["jawOpen"] = weights["jawOpen"] + (widen - by_lips) / PARTS["jawOpen"]
+    if inertia:
+        weights["jawOpen"] = gaussian_filter1d(weights["jawOpen"], inertia)
     missing = opening - _parted(weights)
     lips = LIPS_MOST * np.tanh(np.maximum(missing, 0) / reach / LIPS_MOST)
     weights["mouthLowerDown"] = weights["mouthLowerDown"] + lips
     weights["mouthUpperUp"] = weights["mouthUpperUp"] + lips
+    if settle:
+        weights |= {name: gaussian_filter1d(weights[name], settle) for name in LIFTS}
+        weights |= {name: gaussian_filter1d(weights[name], settle / 3) for name in CORNERS}
+        missing = opening - _parted(weights)
     weights["mouthClose"] = np.maximum(-missing, 0) / CLOSES
     return weights
 

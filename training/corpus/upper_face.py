@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from codetalker.gestures import LOOK_FULL, glances, look_weights, pulses, sway, wander
+from codetalker.gestures import HEAD_MOST, LOOK_FULL, glances, look_weights, pulses, sway, wander
 from codetalker.prosody import Prosody
 
 from .styles import Style
 
 Weights = dict[str, np.ndarray]
+
+# s: a few lengths that all shut the eye fully, in whole frames at 30 fps, so that few codes hold every blink
+BLINK_LENGTHS = (4 / 30, 5 / 30, 6 / 30)
 
 
 def brows(prosody: Prosody, style: Style, frames: int, fps: float, rng: np.random.Generator) -> np.ndarray:
@@ -40,13 +43,13 @@ def blinks(prosody: Prosody, style: Style, frames: int, fps: float, rng: np.rand
         drawn = ends[np.abs(ends - at) < 0.8 * fps]
         if len(drawn) and rng.random() < 0.6:
             at = float(drawn[np.abs(drawn - at).argmin()] + rng.normal(0, 0.08 * fps))
-        length = int(np.clip(round(rng.normal(0.17, 0.04) * fps), 3, 8))  # frames that are not fully open
+        length = round(rng.choice(BLINK_LENGTHS) * fps)  # frames that are not fully open
         x = (np.arange(length) + 1) / (length + 1)
         shape = np.where(x < 0.4, x / 0.4, (1 - x) / 0.6)  # closing is faster than opening
-        shape = np.sin(0.5 * np.pi * shape / shape.max()) * rng.uniform(0.9, 1.0)
+        shape = np.sin(0.5 * np.pi * shape / shape.max())
         first = int(max(at, 0))
         lids[first : first + length] = np.maximum(lids[first : first + length], shape[: max(frames - first, 0)])
-        again = 0.28 if rng.random() < 0.06 else style.blink_interval * np.exp(rng.normal(0, 0.45))
+        again = 0.28 if rng.random() < 0.05 else style.blink_interval * np.exp(rng.normal(0, 0.45))
         at = max(at, first) + max(again * fps, length + 3)
     return lids
 
@@ -57,6 +60,8 @@ def upper_face(
     """(T,) weights by ARKit name (a pair by its name without Left and Right); the head's rotation (T, 3), radians."""
     height = brows(prosody, style, frames, fps, rng)
     rotation = sway(prosody, frames, fps, rng, style.nod, style.sway, style.turn, style.tilt)
+    pitch = HEAD_MOST * np.arctanh(np.degrees(rotation[:, 0]) / HEAD_MOST * 0.9999)
+    rotation[:, 0] = np.radians(HEAD_MOST * np.tanh((pitch + style.bow) / HEAD_MOST))
     look = glances(frames, fps, rng, style.gaze)
     # The eyes hold the viewer while the head turns, as far as they follow it at all.
     look = (look - 0.7 * np.degrees(rotation[:, [1, 0]]) * [1, -1]) / LOOK_FULL
@@ -70,7 +75,7 @@ def upper_face(
         "browOuterUp": 0.75 * raised,
         "browDown": lowered,
         "eyeBlink": np.maximum(closed, hanging),
-        "eyeWide": 0.3 * raised * open_eye,
+        "eyeWide": np.minimum(style.wide + 0.3 * raised, 1) * open_eye,
         "eyeSquint": (style.squint + 0.25 * lowered + 0.2 * style.smile) * open_eye,
     } | look_weights(left, up)
     return weights, rotation
