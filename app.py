@@ -18,7 +18,7 @@ from codetalker.errors import UserError
 def main() -> int:
     options = read_options()
     files = prepare()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as an exception, so that the visitors' files are removed
+    signal.signal(signal.SIGTERM, leave)
     try:
         serve(options, files)
     except (UserError, OSError) as error:  # OSError: the port is taken
@@ -51,8 +51,14 @@ def prepare() -> Path:
     return files
 
 
+def leave(signum: int, frame: object) -> None:
+    """As an exception, so that the visitors' files are removed; a second signal doesn't interrupt that."""
+    signal.signal(signum, signal.SIG_IGN)
+    sys.exit(0)
+
+
 def serve(options: argparse.Namespace, files: Path) -> None:
-    from app import log, ui
+    from app import lending, log, ui
     from app.bundles import Shelf
     from app.handlers import Studio
     from app.sessions import Sessions
@@ -63,7 +69,8 @@ def serve(options: argparse.Namespace, files: Path) -> None:
     settings = Settings.from_environment()
     # Inside gradio's folder, so that it serves the files where they are instead of copying them.
     sessions = Sessions(settings.keep_seconds, files, files, settings.store_megabytes)
-    shelf = Shelf(find_entries(settings.weights, settings.more_weights))
+    entries = find_entries(settings.weights, settings.more_weights)
+    shelf = Shelf(entries, lending.open_bundle) if lending.is_lent() else Shelf(entries)
     shelf.load(None)
     studio = Studio(settings, shelf, sessions)
     page = ui.build(studio)
