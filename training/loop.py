@@ -187,9 +187,9 @@ def _save(path: Path, parts: dict[str, Any], step: int) -> None:
     model = parts["model"]
     stored = model.state_dict()
     beside = {name: buffer for name, buffer in model.named_buffers() if name not in stored}  # a codebook's averages
-    with whole(path) as temporary:
-        states = {name: part.state_dict() for name, part in parts.items()}
-        torch.save({"step": step, **states, "beside": beside}, temporary)
+    states = {name: part.state_dict() for name, part in parts.items()}
+    with whole(path) as temporary, open(temporary, "wb") as file:  # a file that torch opens loses its end silently
+        torch.save({"step": step, **states, "beside": beside}, file)
 
 
 def _restore(path: Path, parts: dict[str, Any]) -> int:
