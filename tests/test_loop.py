@@ -42,6 +42,7 @@ def regression(out: Path, config: LoopConfig = CONFIG, stop: int = -1, draw=batc
     """A run that draws chance of its own as well, and is interrupted at the step `stop`."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Dropout(dropout), nn.Linear(4, 1))
+    model.register_buffer("ballast", torch.zeros(25_000))  # a checkpoint is larger than all else that is written
 
     def losses(drawn, step: int):
         if step == stop:
@@ -238,7 +239,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole_and_says_so(tmp_path):
         with pytest.raises(UserError, match=r"checkpoint\.pt could not be written, and is as it was"):
             regression(tmp_path)
         with pytest.raises(UserError, match=r"model\.safetensors could not be written"):
-            finish(nn.Linear(100, 100), tmp_path)
+            finish(nn.Linear(300, 300), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / CHECKPOINT).read_bytes() == last and not list(tmp_path.glob("*.partial"))
