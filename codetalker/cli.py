@@ -72,6 +72,14 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--model", choices=["talker", "baseline"], default="talker")
     _add_model_options(command)
 
+    command = _add(commands, "stream", _stream, "speech that comes through a pipe to rows as of the export arkit")
+    command.add_argument("--style", metavar="NAME[:SHARE,...]", help="as of `animate`")
+    command.add_argument("--model", choices=["talker", "baseline"], default="talker")
+    command.add_argument("--seed", type=int, default=0, help="another number, another take")
+    told = "that a frame waits for, 0 to 0.2 (default): the more, the truer the lips"
+    command.add_argument("--look-ahead", type=float, default=0.2, metavar="SECONDS", help=told)
+    _add_weights(command)
+
     command = _add(commands, "render", _render, "a motion file and its speech to a video")
     command.add_argument(
         "motion", type=Path, metavar="MOTION", help="a .npz by `motion`, an ARKit .csv or .glb, or a .visemes.json"
@@ -216,6 +224,16 @@ def _motion(options: argparse.Namespace) -> int:
             additions=options.add,
         )
     _note(report)
+    return 0
+
+
+def _stream(options: argparse.Namespace) -> int:
+    from .live import write_rows
+    from .streaming import Stream
+
+    bundle = pipeline.open_bundle(options.weights)
+    stream = Stream(bundle, options.style, options.model, options.look_ahead, options.seed)
+    write_rows(stream, sys.stdin.buffer, sys.stdout)
     return 0
 
 

@@ -39,7 +39,7 @@ def arrange(module: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def _single_thread(wanted: bool) -> Iterator[None]:
+def single_thread(wanted: bool = True) -> Iterator[None]:
     """Products of one row are too short to share: with a second thread on a busy machine they took 20 times as long."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if wanted else threads)
@@ -94,9 +94,19 @@ def push(model: Model, state: DecodingState, features: Tensor, last: bool = Fals
 
     features: (B, S, D), the next of the speech; last: nothing follows. Frames come the predictor's reach late.
     """
-    if not _incremental(model):
+    if not incremental(model):
         raise UserError("this bundle's stage 1 looks at the whole clip, so it cannot stream; generate the clip at once")
     return Decoded(_advance(model, state, features, last, None), state.readout).motion()
+
+
+@torch.inference_mode()
+def settle(model: Model, state: DecodingState, features: Tensor, begin: int, frames: int) -> Tensor:
+    """The next `frames` of motion, (B, frames, M), whose speech is frame `begin` and on of `features`, (B, S, D).
+
+    `push` for features that come better each time they are heard: nothing is kept of them, and a frame is made of what
+    is given, even where its reach goes beyond.
+    """
+    return Decoded(_make(model, state, features, begin, frames), state.readout).motion()
 
 
 @torch.inference_mode()
@@ -139,7 +149,7 @@ def generate_plainly(model: Model, features: Tensor, style: Tensor, seed: int = 
     return Decoded(model.revise(torch.cat(made, 1), output), readout).motion() if made else motion
 
 
-def _incremental(model: Model) -> bool:
+def incremental(model: Model) -> bool:
     """Whether a frame, once made, stays, and costs the same however many lie before it."""
     return not isinstance(model, Talker) or model.spec.autoencoder.causal
 
@@ -148,25 +158,36 @@ def _advance(
     model: Model, state: DecodingState, features: Tensor, last: bool, progress: Callable[[float], None] | None
 ) -> Tensor:
     """The latents of the frames that can be told, (B, n, R)."""
-    predictor, per_frame, reach = model.predictor, model.predictor.speech_per_frame, model.predictor.reach
+    per_frame, reach = model.predictor.speech_per_frame, model.predictor.reach
     known = features if state.features is None else torch.cat([state.features, features], 1)
-    begin = state.predictor.position
-    end = state.first + known.shape[1] // per_frame - (0 if last else reach)
-    made = []
-    if end > begin:
-        memories = predictor.prepare(known)
-        with _single_thread(_incremental(model)):
-            for frame in range(begin, end):
-                here = frame - state.first
+    begin = state.predictor.position - state.first
+    frames = known.shape[1] // per_frame - (0 if last else reach) - begin
+    made = _make(model, state, known, begin, max(0, frames), progress)
+    keep = max(state.first, state.predictor.position - reach)  # what lies further back no later frame depends on
+    state.features, state.first = known[:, (keep - state.first) * per_frame :], keep
+    return made
+
+
+def _make(
+    model: Model,
+    state: DecodingState,
+    features: Tensor,
+    begin: int,
+    frames: int,
+    progress: Callable[[float], None] | None = None,
+) -> Tensor:
+    """The latents of the next `frames`, (B, frames, R), of which the first is frame `begin` of `features`."""
+    predictor, made = model.predictor, []
+    if frames:
+        memories = predictor.prepare(features)
+        with single_thread(incremental(model)):
+            for here in range(begin, begin + frames):
                 memory = [part.frames(here, here + 1) for part in memories]
                 hidden = predictor.step(state.own, state.latent, state.readout, memory, state.predictor)
                 state.latent = model.emit(hidden, state.output)
                 made.append(state.latent)
                 if progress is not None:
-                    progress((frame + 1 - begin) / (end - begin))
-    keep = max(state.first, state.predictor.position - reach)  # what lies further back no later frame depends on
-    state.features, state.first = known[:, (keep - state.first) * per_frame :], keep
-    if made:
+                    progress((here + 1 - begin) / frames)
         return torch.cat(made, 1)
     width = predictor.motion_map.in_features if state.readout is None else state.readout.weight.shape[1]
-    return known.new_zeros(len(known), 0, width)
+    return features.new_zeros(len(features), 0, width)

@@ -15,7 +15,7 @@ from codetalker.motion import Animation
 from codetalker.outputs import staging
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["animate", "motion", "render", "styles", "heads", "doctor", "import"]
+COMMANDS = ["animate", "motion", "stream", "render", "styles", "heads", "doctor", "import"]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:

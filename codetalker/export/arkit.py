@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from .take import Take
 
 HEAD_COLUMNS = ["HeadYaw", "HeadPitch", "HeadRoll"]  # radians
 EYE_COLUMNS = ["LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll"]
+ANGLE_COLUMNS = HEAD_COLUMNS + EYE_COLUMNS
 # Radians that an eye turns by an eyeLook weight of 1, in recordings of the app: out 0.58, in and down 0.61, up 0.44.
 LOOK, LOOK_UP = 0.6, 0.44
 MAX_BYTES = 64 * 2**20
@@ -26,28 +28,38 @@ _TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+(?:\.\d+)?)")
 
 
 def write_arkit_csv(take: Take, path: Path) -> dict[str, float]:
-    """Timecode (hours:minutes:seconds:frames), BlendShapeCount, the 52 weights, head and eyes in radians.
+    """The table of `arkit_columns` and `arkit_rows`.
 
-    Yaw is positive to the head's right, pitch down, as the app records eyes; the eyes follow from the weights. Weights
-    of moving vertices are fitted; returns how far off they leave the head, of its height.
+    Weights of moving vertices are fitted; returns how far off they leave the head, of its height.
     """
     animation, deviation = take.animation, {}
     if isinstance(animation, VertexAnimation):
         animation, off = fit_weights(animation, take.head)
         deviation = {"mean_of_height": off}
-    rate = max(1, round(animation.fps))
-    names = [name[0].upper() + name[1:] for name in ARKIT_NAMES]
-    angles = HEAD_COLUMNS + EYE_COLUMNS
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["Timecode", "BlendShapeCount", *names, *angles])
-        rows = zip(animation.weights, animation.head_rotation[:, [1, 0, 2]] * YAW_RIGHT, _eyes(animation.weights))
-        for index, (weights, rotation, eyes) in enumerate(rows):
-            seconds, frame = divmod(index, rate)
-            timecode = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}.000"
-            values = [f"{value:.10f}" for value in (*weights, *rotation, *eyes)]
-            table.writerow([timecode, len(values), *values])
+        table.writerow(arkit_columns())
+        table.writerows(arkit_rows(animation))
     return deviation
+
+
+def arkit_columns() -> list[str]:
+    """Timecode (hours:minutes:seconds:frames), BlendShapeCount, the 52 weights, head and eyes in radians."""
+    return ["Timecode", "BlendShapeCount", *(name[0].upper() + name[1:] for name in ARKIT_NAMES), *ANGLE_COLUMNS]
+
+
+def arkit_rows(animation: Animation, first: int = 0) -> Iterator[list[str | int]]:
+    """A row per frame, the first being frame `first` of its recording.
+
+    Yaw is positive to the head's right, pitch down, as the app records eyes; the eyes follow from the weights.
+    """
+    rate = max(1, round(animation.fps))
+    rows = zip(animation.weights, animation.head_rotation[:, [1, 0, 2]] * YAW_RIGHT, _eyes(animation.weights))
+    for index, (weights, rotation, eyes) in enumerate(rows, first):
+        seconds, frame = divmod(index, rate)
+        timecode = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}.000"
+        values = [f"{value:.10f}" for value in (*weights, *rotation, *eyes)]
+        yield [timecode, len(values), *values]
 
 
 def _eyes(weights: np.ndarray) -> np.ndarray:
