@@ -19,7 +19,8 @@ from codetalker.speech_encoder import MelEncoder, MelSpec
 from codetalker.windows import Heard
 from tests import datasets as tiny
 from tests.datasets import BIWI_NAMES, VERTICES
-from training import rivals
+from tests.test_streaming import noise, tiny_bundle
+from training import evaluate, rivals
 from training.datasets import FaceData
 from training.evaluate import against_truth, main, of_people, table
 from training.judging import HeldOut, cross_validated, held_out, over_seeds, separability
@@ -193,6 +194,22 @@ def test_the_command_makes_one_table_and_says_what_it_left_out(tmp_path, capsys,
     assert set(figures) == {"baseline", "loudness"}
     assert {"LVE mm2", "FDD mm2", "|FDD| mm2", "MVE mm", "MOD mm", "FD mm2"} <= set(figures["loudness"])
     assert figures["baseline"]["diversity upper mm"] == 0 and 0 <= figures["baseline"]["style accuracy"] <= 1
+
+
+def test_recordings_heard_live_stand_beside_themselves_heard_whole(tmp_path, capsys, monkeypatch):
+    save_bundle(tiny_bundle(), tmp_path / "b")
+    monkeypatch.setattr(evaluate, "real_clips", lambda folder: [("a", noise(0.5), [])])
+    monkeypatch.setattr(evaluate, "load_report", lambda path: report)
+    (tmp_path / "lipsync.py").touch()
+    common = ["--weights", str(tmp_path / "b"), "--streamed", "--json", str(tmp_path / "out.json")]
+    assert main([*common, "--lipsync", str(tmp_path / "none.py")]) == 2
+    assert "--streamed needs recordings of people" in capsys.readouterr().err
+    assert main([*common, "--lipsync", str(tmp_path / "lipsync.py")]) == 0
+    assert "1 recordings of people, 0 s, in chunks of 0.1 s" in capsys.readouterr().out
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert list(figures) == ["whole", "0 ms", "60 ms", "100 ms", "200 ms"]
+    assert figures["0 ms"]["closure_recall"] != figures["200 ms"]["closure_recall"] > 0
+    assert all(row["CPU seconds a second"] > 0 for name, row in figures.items() if name != "whole")
 
 
 @needs_head

@@ -2,7 +2,8 @@
 
 Held-out clips are judged by the field's measures on the vertices of our head, in millimetres. Recordings of people have
 no true motion: they are judged from phone times, by the `report(names, weights, fps, phones)` of the script that
---lipsync names. With --data, a bundle of vertices is judged on VOCASET, BIWI or one's own by their protocols.
+--lipsync names. With --data, a bundle of vertices is judged on VOCASET, BIWI or one's own by their protocols. With
+--streamed, the recordings are heard live, and stand beside the talker that hears them whole.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import importlib.util
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +21,12 @@ import numpy as np
 import torch
 
 import codetalker
+from codetalker.audio import SAMPLE_RATE
 from codetalker.bundle import MODELS, Bundle
 from codetalker.errors import UserError
 from codetalker.head import load_head
+from codetalker.motion import Animation
+from codetalker.streaming import Stream
 
 from .datasets import FaceData, open_data
 from .judging import (
@@ -45,6 +50,8 @@ __all__ = ["against_truth", "load_report", "main", "of_people", "table"]
 
 Table = dict[str, Figures]
 TIMED = 8  # held-out clips, where there are no recordings of people
+LOOK_AHEADS = (0.0, 0.06, 0.1, 0.2)  # seconds, of streams
+CHUNK = SAMPLE_RATE // 10  # samples that a stream gets at a time
 
 
 def load_report(path: Path) -> Callable[..., dict]:
@@ -128,6 +135,39 @@ def _rivals(bundle: Bundle, motions: MotionSet | None) -> tuple[dict[str, object
     return rivals, notes
 
 
+class Live:
+    """A bundle that hears speech as it is spoken; it encodes and generates as a bundle does. seconds: of CPU, so far"""
+
+    def __init__(self, bundle: Bundle, look_ahead: float) -> None:
+        self.bundle, self.look_ahead, self.seconds = bundle, look_ahead, 0.0
+
+    def encode(self, speech: np.ndarray, model: str) -> np.ndarray:
+        return speech
+
+    def generate(self, speech: np.ndarray, style: str | None, model: str) -> Animation:
+        stream, begun = Stream(self.bundle, style, model, self.look_ahead), time.process_time()
+        made = [stream.push(speech[start : start + CHUNK]) for start in range(0, len(speech), CHUNK)]
+        made.append(stream.finish())
+        self.seconds += time.process_time() - begun
+        return Animation.from_motion(np.concatenate(made), self.bundle.fps)
+
+
+def on_streams(options: argparse.Namespace, bundle: Bundle) -> tuple[Table, list[str]]:
+    """The talker that hears recordings of people whole, beside itself hearing them live."""
+    people = real_clips(options.real) if options.lipsync.exists() else []
+    if not people:
+        raise UserError(f"--streamed needs recordings of people: {options.real}/phones.json, and {options.lipsync}")
+    report = load_report(options.lipsync)
+    figures = {"whole": of_people(bundle, "talker", people, report, options.style)}
+    seconds = sum(len(speech) for _, speech, _ in people) / SAMPLE_RATE
+    for look_ahead in LOOK_AHEADS:
+        live, name = Live(bundle, look_ahead), f"{1000 * look_ahead:.0f} ms"
+        figures[name] = of_people(live, "talker", people, report, options.style)
+        figures[name]["CPU seconds a second"] = live.seconds / seconds
+    told = f"in chunks of {CHUNK / SAMPLE_RATE:g} s, on {torch.get_num_threads()} threads"
+    return figures, [f"{len(people)} recordings of people, {seconds:.0f} s, {told}"]
+
+
 def on_vertices(options: argparse.Namespace, bundle: Bundle, data: FaceData) -> tuple[Table, list[str]]:
     """The field's measures on a data set, with its masks."""
     if options.lips is None or options.upper is None:
@@ -155,6 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--real", type=Path, default=Path("../shared/speech"), help="recordings with phones.json")
     parser.add_argument("--lipsync", type=Path, default=Path("../shared/tools/lipsync.py"))
     parser.add_argument("--style", help="in which the recordings are spoken (default: the bundle's first)")
+    parser.add_argument("--streamed", action="store_true", help="judge what is lost by hearing the recordings live")
     parser.add_argument("--data", type=Path, help="judge on VOCASET, BIWI or your own instead")
     parser.add_argument("--lips", type=Path, help="of --data: vertex numbers in a text, or a FLAME_masks.pkl")
     parser.add_argument("--upper", type=Path, help="the same of the upper face")
@@ -164,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
         bundle = codetalker.load(options.weights)
         data = None if options.data is None else open_data(options.data)
         judge = on_open if data is None or data.space == "arkit" else on_vertices
-        figures, notes = judge(options, bundle, data)
+        figures, notes = on_streams(options, bundle) if options.streamed else judge(options, bundle, data)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
