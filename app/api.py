@@ -38,7 +38,14 @@ def add_endpoints(studio: Studio) -> None:
         """
         wanted = tuple(name.strip() for name in additions.split(",") if name.strip())
         steps = studio.generate(
-            key_of(request), speech, style or None, head or None, weights or None, wanted, int(seed), address(request)
+            key_of(request),
+            speech,
+            style or None,
+            head or None,
+            weights or None,
+            wanted,
+            int(seed or 0),
+            address(request),
         )
         for step in told(note_upload(steps, speech, request)):
             if isinstance(step, Result):
@@ -63,7 +70,7 @@ def add_endpoints(studio: Studio) -> None:
             the motion, and how far it is: {"doing": words, "done": 0 to 1}
         """
         steps = studio.generate_motion(
-            key_of(request), speech, style or None, weights or None, model, int(seed), address(request)
+            key_of(request), speech, style or None, weights or None, model, int(seed or 0), address(request)
         )
         for step in told(note_upload(steps, speech, request)):
             yield (None, in_json(step)) if isinstance(step, Step) else (str(step), {"doing": "done", "done": 1.0})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ COUNTED = re.compile(r"/gradio_api/(upload|queue/join|run/|call/)")  # what cost
 UPLOAD = re.compile(r"/gradio_api/upload/?")
 ELSEWHERE = re.compile(r"^[\w.+-]*:|^//")  # an address, not a path
 REQUEST_BYTES = 1 << 16  # of a request that is no upload: a click with all its values takes 2,000
+REQUEST_SECONDS = 30.0  # for all of it to arrive
+MOST_OPEN = 128  # requests of one address at a time; a page holds about four
 UPLOAD_SECONDS = 300.0  # for all of an upload
 HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
@@ -62,6 +65,7 @@ class Door:
         self._sessions = sessions
         self._files = tuple(folder.resolve() for folder in files)
         self._rate = Rate(settings.requests_a_minute, 60.0)
+        self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         if scope["type"] == "lifespan":
@@ -69,31 +73,39 @@ class Door:
             return
         if scope["type"] != "http":  # nothing here speaks by websocket
             return
+        address = address_of(Request(scope), self._settings.behind_proxy)
+        self._open[address] += 1
         try:
-            receive = await self._let_in(scope, receive)
+            receive = await self._let_in(scope, receive, address)
             work = self._app(scope, receive, _with_headers(send))
             limit = UPLOAD_SECONDS if UPLOAD.fullmatch(scope["path"]) else None
             await asyncio.wait_for(work, limit)
         except Refused as refused:
             await _answer(refused, scope, receive, send)
         except TimeoutError:
-            await _answer(Refused(408, "The upload took too long"), scope, receive, send)
+            await _answer(Refused(408, "That took too long to arrive"), scope, receive, send)
+        finally:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
 
-    async def _let_in(self, scope: dict, receive: Callable) -> Callable:
+    async def _let_in(self, scope: dict, receive: Callable, address: str) -> Callable:
         """Returns what the app is to receive. Raises Refused."""
         path, method = scope["path"], scope["method"]
         if method not in OPEN or not OPEN[method].fullmatch(path):
             raise Refused(404, "There is nothing here")
         if path.startswith("/gradio_api/file=") and not self._is_ours(path.partition("=")[2]):
             raise Refused(404, "There is nothing here")
+        if self._open[address] > MOST_OPEN:
+            raise Refused(429, "That is a lot of requests at a time: please close some pages")
         if method != "POST":
             return receive
-        if COUNTED.match(path) and self._rate.take(address_of(Request(scope), self._settings.behind_proxy)):
+        if COUNTED.match(path) and self._rate.take(address):
             raise Refused(429, "That is a lot of requests: please wait a minute")
         if UPLOAD.fullmatch(path):
             await self._check_upload(Request(scope))
             return receive
-        body = await _whole(receive)
+        body = await asyncio.wait_for(_whole(receive), REQUEST_SECONDS)
         for file in _files_in(body):
             if not self._is_ours(file):
                 raise Refused(400, "That file was not uploaded here: upload it first, then name what came back")

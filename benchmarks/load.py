@@ -37,6 +37,7 @@ ACTS = {"job": 10, "leave": 2, "hostile": 3, "peek": 1}  # what a visitor does n
 DISK_MEGABYTES = 600
 FULL_SECONDS = 8.0  # how long the disk stays full
 KEEP_SECONDS = 15
+START_SECONDS = 900.0  # until the app is warm and has made what it shows at first
 JOB_SECONDS = 300.0  # after which a job counts as lost
 PAUSES = (0.2, 2.0)  # seconds, the shortest and the longest between two acts
 PAGE_SECONDS = 0.2  # within which the page is to answer
@@ -241,7 +242,7 @@ class Visitor:
 def outcome(event: str, data: object) -> str:
     """Refused for a reason that the visitor is told, or failed."""
     words = str(data)
-    told = ("come back", "still under way", "fair to others", "no room", "Queue is full", "a lot of requests")
+    told = ("come back", "still under way", "fair to others", "no room", "a lot of requests")
     return "refused" if event.isdigit() or any(part in words for part in told) else "failed"
 
 
@@ -362,7 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
         bad_files = make_bad_files(folder / "bad")
         app = App(files, options.size)
         stack.callback(app.stop)
-        if not app.wait_idle(300, still=5):
+        if not app.wait_idle(START_SECONDS, still=5):
             print("the app did not start")
             return 1
         visitors = [Visitor(number, app, tally, folder, bad_files) for number in range(options.visitors)]
