@@ -35,11 +35,15 @@ class TalkerSpec:
 
 
 class CodeQuery:
-    """Which code a predicted feature means: its nearest entry, or a draw where the region has a temperature."""
+    """Which code a predicted feature means: its nearest entry, or a draw where the region has a temperature.
 
-    def __init__(self, codebooks: Tensor, scale: Tensor, temperatures: list[float]) -> None:
+    expected: what is nearest to the mean of the entries under the logits, instead. Where speech leaves several codes
+    open, their mean is the least far from each (squared error), and the likeliest may be far from all others.
+    """
+
+    def __init__(self, codebooks: Tensor, scale: Tensor, temperatures: list[float], expected: bool = False) -> None:
         """codebooks: (Q, K, C); scale: (Q,), of the logits; temperatures: one for each slot."""
-        self.codebooks, self.scale = codebooks, scale
+        self.codebooks, self.scale, self.expected = codebooks, scale, expected
         self._entries = codebooks.transpose(1, 2).contiguous()  # (Q, C, K)
         self._norms = codebooks.square().sum(2)  # (Q, K)
         self._first = torch.arange(len(codebooks), device=codebooks.device) * codebooks.shape[1]
@@ -61,12 +65,21 @@ class CodeQuery:
         """Of the codes; their largest is the nearest entry. (B, T, Q, C) -> (B, T, Q, K)."""
         return -self.distances(features) * self.scale[:, None]
 
+    def mean(self, logits: Tensor) -> Tensor:
+        """The expected entries. (B, T, Q, K) -> (B, T, Q, C)."""
+        return torch.einsum("btqk,qkc->btqc", logits.softmax(-1), self.codebooks)
+
+    def nearest(self, features: Tensor) -> Tensor:
+        """features: (B, T, Q, C) -> codes (B, T, Q), none of them drawn."""
+        if self.expected:
+            features = self.mean(self.logits(features))
+        return self.distances(features).argmin(-1)
+
     def __call__(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """features: (B, T, Q, C) -> codes (B, T, Q). Draws by Gumbel's trick; no generator: from the global one."""
-        distances = self.distances(features)
-        codes = distances.argmin(-1)
+        codes = self.nearest(features)
         if len(self._drawn):
-            wanted = -distances[:, :, self._drawn] * self._sharpness
+            wanted = -self.distances(features)[:, :, self._drawn] * self._sharpness
             device = features.device if generator is None else generator.device
             chance = torch.rand(wanted.shape, generator=generator, device=device).to(wanted.device)
             noise = -(-chance.clamp(1e-9, 1 - 1e-7).log()).log()
@@ -119,7 +132,8 @@ class Talker(nn.Module):
         codebooks = self.autoencoder.codebooks()
         spread = codebooks.var(1).sum(1).clamp_min(1e-8)  # (Q,)
         temperatures = [region.temperature for region in self.spec.autoencoder.regions for _ in range(region.parts)]
-        return CodeQuery(codebooks, self.log_scale.exp() / spread, temperatures)
+        expected = self.spec.code_loss == "cross_entropy"
+        return CodeQuery(codebooks, self.log_scale.exp() / spread, temperatures, expected)
 
     def _features(self, hidden: Tensor) -> Tensor:
         return self.feature_map(hidden).unflatten(-1, (self.spec.autoencoder.slots, -1))  # (B, T, Q, C)
@@ -167,10 +181,8 @@ class Talker(nn.Module):
 
     def _straight_through(self, predicted: Tensor, logits: Tensor, query: CodeQuery) -> Tensor:
         """The nearest entries' values, with the gradient of what they were chosen by."""
-        vectors = query.lookup(logits.argmax(-1))
-        source = predicted
-        if self.spec.code_loss == "cross_entropy":
-            source = torch.einsum("btqk,qkc->btqc", logits.softmax(-1), query.codebooks)
+        source = query.mean(logits) if query.expected else predicted
+        vectors = query.lookup(query.distances(source).argmin(-1))
         return source + (vectors - source).detach()
 
     def readout(self) -> Readout | None:

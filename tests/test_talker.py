@@ -24,6 +24,19 @@ def test_query_is_the_nearest_entry_and_logits_agree():
     assert torch.equal(query.lookup(wanted)[1, 2, 4], books[4, wanted[1, 2, 4]])
 
 
+def test_an_expected_query_is_the_entry_that_is_least_far_from_all_that_are_likely():
+    """Entries on a line at 0, 1 and 10; the feature halfway between the outer two leaves both open."""
+    books, feature = torch.tensor([[[0.0], [4.0], [10.0]]]), torch.tensor([[[[4.9]]]])
+    likeliest, between = (CodeQuery(books, torch.tensor([0.05]), [0.0], expected) for expected in (False, True))
+    assert likeliest(feature).item() == 1 == between(feature).item()
+    books[0, 1] = -5.0
+    likeliest, between = (CodeQuery(books, torch.tensor([0.05]), [0.0], expected) for expected in (False, True))
+    mean = likeliest.mean(likeliest.logits(feature))
+    assert likeliest(feature).item() == 0 and torch.equal(between(feature), likeliest.nearest(mean))
+    risk = (likeliest.logits(feature).softmax(-1)[..., None, :] * (books - books.transpose(1, 2)).square()).sum(-1)
+    assert between(feature).item() == risk.argmin().item()
+
+
 def test_draws_follow_the_logits_in_the_slots_with_a_temperature_only():
     torch.manual_seed(0)
     books = torch.randn(2, 4, 3)

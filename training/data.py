@@ -13,6 +13,7 @@ from codetalker.errors import UserError
 from codetalker.phones import PHONES
 
 Phones = list[tuple[str, float, float]]  # phone, start and end in seconds
+RECORDED = "recorded"  # engine of what people said
 PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES)}
 
 

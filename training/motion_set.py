@@ -25,7 +25,7 @@ from .corpus.articulation import STYLES, articulate
 from .corpus.augment import augment_speech
 from .corpus.capture import STYLE as CAPTURE_STYLE
 from .corpus.capture import load_capture
-from .data import Corpus, Utterance
+from .data import RECORDED, Corpus, Utterance
 
 FPS = 30.0
 STYLES_FILE = "styles.json"
@@ -34,7 +34,8 @@ CAPTURE_VARIANTS = 6  # few minutes of it, so it is heard in more ways
 
 @dataclass(frozen=True)
 class MotionSetConfig:
-    hours: float = 2.5  # of unique training speech
+    hours: float = 3.0  # of unique training speech
+    recorded: float = 0.4  # share of it from recordings of people, where the corpus has as much
     variants: int = 3  # hearings of an utterance, the first one clean; each in another style
     held_out: int = 60  # utterances each of the validation and test splits
     seed: int = 0
@@ -115,12 +116,25 @@ def _run(job: tuple[int, Utterance]) -> list[tuple[str, str, np.ndarray, np.ndar
 
 
 def _chosen(corpus: Corpus, config: MotionSetConfig) -> list[Utterance]:
-    """A random few hours to train on, and the first held-out ones."""
+    """A random few hours to train on, and held-out ones of all voices."""
     train = corpus.split("train")
-    order = np.random.default_rng(config.seed).permutation(len(train))
-    ends = np.cumsum([train[index].seconds for index in order])
-    picked = [train[index] for index in order[: int(np.searchsorted(ends, config.hours * 3600.0)) + 1]]
-    return picked + corpus.split("validation")[: config.held_out] + corpus.split("test")[: config.held_out]
+    order = [train[index] for index in np.random.default_rng(config.seed).permutation(len(train))]
+    recorded = _hours(config.hours * config.recorded, [one for one in order if one.engine == RECORDED])
+    lacking = config.hours - sum(one.seconds for one in recorded) / 3600.0
+    picked = recorded + _hours(lacking, [one for one in order if one.engine != RECORDED])
+    held_out = [corpus.split(split) for split in ("validation", "test")]
+    return picked + [one for split in held_out for one in _spread(split, config.held_out)]
+
+
+def _hours(hours: float, utterances: list[Utterance]) -> list[Utterance]:
+    """As many of the first as last so long."""
+    ends = np.cumsum([one.seconds for one in utterances])
+    return utterances[: int(np.searchsorted(ends, hours * 3600.0)) + 1]
+
+
+def _spread(utterances: list[Utterance], count: int) -> list[Utterance]:
+    """At most `count`, evenly from all over the list."""
+    return [utterances[index] for index in np.unique(np.linspace(0, len(utterances) - 1, count).astype(int))]
 
 
 def _capture_clips(folder: Path, prepare: _Preparer) -> Iterator[tuple[str, str, str, np.ndarray, np.ndarray]]:

@@ -19,12 +19,12 @@ from codetalker.phones import PHONES, VISEME_OF_PHONE
 from codetalker.speech_encoder import FEATURE_RATE, MelEncoder, MelSpec
 
 from .corpus.augment import augment_mels, augment_speech, background
-from .data import Corpus, phone_labels
+from .data import RECORDED, Corpus, phone_labels
 from .loop import LoopConfig, fit
 
 CROP = 4.0  # seconds
 NOISE_ONLY = 0.04  # share of crops without speech, all silence
-RECORDED = 0.5  # share of crops from recordings of people, where the corpus has some
+OF_PEOPLE = 0.5  # share of crops from recordings of people, where the corpus has some
 LABEL_SMOOTHING = 0.1
 BILABIALS = ("p", "b", "m")
 
@@ -47,8 +47,8 @@ class Crops:
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus, self.utterances = corpus, corpus.split("train")
-        self.recorded = [utterance for utterance in self.utterances if utterance.engine == "recorded"]
-        self.spoken = [utterance for utterance in self.utterances if utterance.engine != "recorded"]
+        self.recorded = [utterance for utterance in self.utterances if utterance.engine == RECORDED]
+        self.spoken = [utterance for utterance in self.utterances if utterance.engine != RECORDED]
 
     def _babble(self, rng: np.random.Generator, samples: int) -> np.ndarray:
         """Some other people talking at once: (samples,)"""
@@ -60,7 +60,7 @@ class Crops:
     def _crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         samples, labels_wanted = int(CROP * SAMPLE_RATE), int(CROP * FEATURE_RATE)
         speech, phones = np.zeros(0, np.float32), []
-        heard = self.recorded if self.recorded and rng.random() < RECORDED else self.spoken
+        heard = self.recorded if self.recorded and rng.random() < OF_PEOPLE else self.spoken
         while len(speech) < 1.25 * samples:  # a fast voice shortens it by up to that
             utterance = heard[rng.integers(len(heard))]
             offset = len(speech) / SAMPLE_RATE

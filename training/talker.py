@@ -40,8 +40,8 @@ class TalkerConfig:
     face_weight: float = 0.2  # per mm
     gap_weight: float = 0.3  # per mm of the inner-lip gap, more where the lips are shut
     shut_mm: float = 2.0  # what counts as shut
-    shut_weight: float = 4.0
-    motion_weight: float = 0.3  # of the baseline's squared error, each channel in its own deviation
+    shut_weight: float = 3.0
+    motion_weight: float = 0.3  # of the squared error, each channel in its own deviation
     seed: int = 0
 
 
@@ -75,11 +75,10 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
         batch = {name: part.to(device) for name, part in batch.items()}
         own = OWN_FRAMES * min(1.0, step / (OWN_FULL * config.steps))
         made = model.losses(batch["features"], batch["motion"], batch["style"], own, batch["mask"])
+        error = ((made.motion - batch["motion"]) / deviation).square()
+        terms = {"motion": config.motion_weight * error[batch["mask"]].mean()}
         if isinstance(model, Talker):
-            terms = {"code": made.losses["code"]}
-        else:
-            error = ((made.motion - batch["motion"]) / deviation).square()
-            terms = {"motion": config.motion_weight * error[batch["mask"]].mean()}
+            terms["code"] = made.losses["code"]
         return terms | on_the_face(made.motion, batch["motion"], batch["mask"])
 
     return fit(model, losses, draw, out, LoopConfig(config.steps, config.learning_rate, seed=config.seed))
