@@ -76,6 +76,17 @@ def mouth_opening_difference(
     )
 
 
+def mouth_opening_correlation(
+    truth: Vertices, predicted: Vertices, upper: np.ndarray, lower: np.ndarray
+) -> float | None:
+    """Pearson's r of `mouth_opening` over the frames of one sequence; None where the true mouth doesn't move."""
+    ((truth, predicted),) = _pairs([truth], [predicted])
+    true, made = (mouth_opening(vertices, upper, lower) for vertices in (truth, predicted))
+    if true.std() < 1e-6 * (1.0 + np.abs(true).max()):
+        return None
+    return float(np.corrcoef(true, made)[0, 1]) if made.std() > 0 else 0.0
+
+
 def acceleration(vertices: Vertices, chosen: np.ndarray | slice = slice(None)) -> float:
     """Mean size of the second difference of chosen vertices, over frames and vertices: in unit a frame, squared.
     Jitter raises it; over that of the truth it says how restless a motion is."""
@@ -122,6 +133,7 @@ class Tally:
         self.rows: list[dict[str, float]] = []
         self.features: tuple[list[np.ndarray], list[np.ndarray]] = [], []
         self.acceleration: list[tuple[float, float]] = []
+        self.opening: list[tuple[int, float]] = []  # frames, correlation
 
     def add(self, truth: Vertices, predicted: Vertices, template: np.ndarray) -> None:
         """truth, predicted: (T, V, 3), cut to the shorter one; template: (V, 3)"""
@@ -135,6 +147,8 @@ class Tally:
         }
         if self.inner is not None:
             row["MOD"] = mouth_opening_difference(*one, *self.inner)
+            followed = mouth_opening_correlation(truth, predicted, *self.inner)
+            self.opening += [] if followed is None else [(len(truth), followed)]
         self.rows.append(row)
         self.frames.append(len(truth))
         if len(truth) > 2:
@@ -148,11 +162,13 @@ class Tally:
         self.frames += other.frames
         self.rows += other.rows
         self.acceleration += other.acceleration
+        self.opening += other.opening
         for kept, theirs in zip(self.features, other.features):
             kept += theirs
 
     def figures(self, unit: str) -> dict[str, float]:
-        """By name and unit. LVE, MVE, MOD: frames pooled; FDD: sequences averaged; jitter: over that of the truth."""
+        """By name and unit. LVE, MVE, MOD: frames pooled; opening r: sequences averaged by length; FDD: sequences
+        averaged; jitter: over that of the truth."""
         pooled = {
             name: float(np.average([row[name] for row in self.rows], weights=self.frames)) for name in self.rows[0]
         }
@@ -165,6 +181,9 @@ class Tally:
         }
         if "MOD" in pooled:
             figures[f"MOD {unit}"] = pooled["MOD"]
+        if self.opening:
+            frames, followed = zip(*self.opening)
+            figures["opening r"] = float(np.average(followed, weights=frames))
         figures[f"LVE unsquared {unit}"] = pooled["LVE unsquared"]
         figures[f"FD {unit}2"] = self._frechet()
         if self.acceleration:

@@ -160,3 +160,24 @@ def test_diversity_is_the_distance_from_the_mean_take():
     second[:, 0] = [0, 6, 8]  # 10 apart, so each 5 from the mean; the other lip vertex 0
     assert metrics.diversity([first, second], LIPS) == pytest.approx((25 / 2) ** 0.5)
     assert metrics.diversity([first, first]) == 0
+
+
+def test_the_opening_is_followed_whatever_its_size():
+    """r is of the course of the opening: half as wide is as good, the opposite is -1, and a still truth has none."""
+    upper, lower, wave = np.array([0, 1]), np.array([2, 3]), 1.5 + np.sin(np.linspace(0, 9, 40))
+
+    def mouth(opening):
+        vertices = np.zeros((len(opening), 4, 3))
+        vertices[:, :2, 1] = opening[:, None]
+        return vertices
+
+    def followed(truth, made):
+        return metrics.mouth_opening_correlation(mouth(truth), mouth(made), upper, lower)
+
+    assert followed(wave, 0.5 * wave + 1) == pytest.approx(1.0)
+    assert followed(wave, 4 - wave) == pytest.approx(-1.0)
+    assert followed(np.ones(40), wave) is None and followed(wave, np.ones(40)) == 0.0
+    tally = metrics.Tally(np.array([0]), np.array([1]), (upper, lower))
+    for truth, made in ((wave, wave), (wave[:20], 4 - wave[:20]), (np.ones(40), wave)):
+        tally.add(mouth(truth), mouth(made), np.zeros((4, 3)))
+    assert tally.figures("mm")["opening r"] == pytest.approx((40 - 20) / 60)

@@ -35,8 +35,10 @@ from .judging import (
     against_truth,
     held_out,
     held_out_of,
+    in_noise,
     of_people,
     over_seeds,
+    people_of,
     real_time_factor,
     separability,
     spread,
@@ -49,6 +51,8 @@ from .speech import real_clips
 __all__ = ["against_truth", "load_report", "main", "of_people", "table"]
 
 Table = dict[str, Figures]
+NOISE = 10.0  # dB, how far it lies below the speech
+EACH = 12  # recordings of each speaker of the corpus who is kept for testing
 TIMED = 8  # held-out clips, where there are no recordings of people
 LOOK_AHEADS = (0.0, 0.06, 0.1, 0.2)  # seconds, of streams
 CHUNK = SAMPLE_RATE // 10  # samples that a stream gets at a time
@@ -88,7 +92,7 @@ def on_open(options: argparse.Namespace, bundle: Bundle, data: FaceData | None) 
         clips = held_out(motions, options.split, options.corpus, options.capture) if motions else []
     if options.clips and clips:
         clips = [clips[index] for index in np.unique(np.linspace(0, len(clips) - 1, options.clips).astype(int))]
-    people = real_clips(options.real) if options.lipsync.exists() else []
+    people = people_heard(options) if options.lipsync.exists() else {}
     rivals, notes = _rivals(bundle, motions)
     models = {name: bundle for name in MODELS if getattr(bundle, name) is not None}
     figures = {}
@@ -97,13 +101,26 @@ def on_open(options: argparse.Namespace, bundle: Bundle, data: FaceData | None) 
         notes += told
     counts = Counter(clip.group for clip in clips)
     held = " and ".join(f"{count} {group}" for group, count in counts.items()) or "no"
-    notes.append(f"{held} held-out clips, {len(people)} recordings of people, {len(bundle.styles)} styles")
+    notes.append(f"{held} held-out clips, {len(bundle.styles)} styles")
+    notes += [f"{len(heard)} recordings: {name.strip() or 'people'}" for name, heard in people.items()]
     notes.append(f"real-time factor on {torch.get_num_threads()} threads, {bundle.device.type}")
     return figures, notes
 
 
+def people_heard(options: argparse.Namespace) -> dict[str, list]:
+    """Recordings of people by what stands before their rows: those of --real, the same in noise, and each of the
+    corpus' speakers that training never heard."""
+    real = real_clips(options.real)
+    groups = {"": real, f"{NOISE:g} dB noise ": in_noise(real, NOISE)} if real else {}
+    return groups | {f"{voice} ": heard for voice, heard in people_of(options.corpus, EACH).items()}
+
+
 def _row(
-    one: Bundle | Loudness | Visemes, name: str, options: argparse.Namespace, clips: list[HeldOut], people: list
+    one: Bundle | Loudness | Visemes,
+    name: str,
+    options: argparse.Namespace,
+    clips: list[HeldOut],
+    people: dict[str, list],
 ) -> tuple[Figures, list[str]]:
     """All figures of one model or rival."""
     row, notes, head = {}, [], load_head(options.head)
@@ -112,12 +129,13 @@ def _row(
         notes.append(f"{name}: the speech of {silent} held-out clips is not here (--corpus, --capture)")
     elif clips:
         row |= against_truth(one, name, clips, head)
-    if people:
-        row |= of_people(one, name, people, load_report(options.lipsync), options.style)
+    for group, heard in people.items():
+        judged = of_people(one, name, heard, load_report(options.lipsync), options.style)
+        row |= {group + measure: figure for measure, figure in judged.items()}
     if isinstance(one, Bundle) and clips:
         row |= over_seeds(one, name, clips, head) | separability(one, name, clips, one.styles)
-    heard = [clip.speech for clip in spread(clips, TIMED) if clip.speech is not None] if clips else []
-    if timed := [speech for _, speech, _ in people] or heard:
+    spoken = [clip.speech for clip in spread(clips, TIMED) if clip.speech is not None] if clips else []
+    if timed := [speech for _, speech, _ in people.get("", [])] or spoken:
         row["real-time factor"] = real_time_factor(one, name, timed)
     return row, notes
 

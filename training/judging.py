@@ -20,7 +20,7 @@ from codetalker.windows import Heard
 
 from .corpus.capture import STYLE as CAPTURE
 from .corpus.capture import load_capture
-from .data import Corpus
+from .data import RECORDED, Corpus
 from .datasets import FaceData
 from .geometry import MILLIMETRES
 from .motion_set import FPS, Clip, MotionSet, resample
@@ -30,6 +30,7 @@ REAL = (
     *("closure_recall", "closure_precision", "silence_closed", "aperture_r", "round_r", "lag_ms", "gap95_mm"),
     "jitter",
 )
+LONG_ENOUGH = 3.0  # seconds of a person's recording, for measures of it to mean something
 SEEDS = 4  # takes of a clip, for the diversity
 SEEDED = 6  # clips that are taken more than once
 STYLED = 10  # clips that are said in every style
@@ -116,6 +117,28 @@ def hear(bundle: Bundle, model: str, clip: HeldOut) -> Heard:
     return Heard(torch.from_numpy(clip.features)[None])
 
 
+def people_of(corpus: Path, each: int) -> dict[str, list[tuple[str, np.ndarray, list]]]:
+    """`each` recordings of every person in the corpus whose voice was kept from the training, by voice."""
+    if not (corpus / "utterances.jsonl").exists():
+        return {}
+    whole, by_voice = Corpus(corpus), {}
+    trained = {one.voice for one in whole.split("train")}
+    for one in whole.split("test"):
+        if one.engine == RECORDED and one.voice not in trained and one.seconds >= LONG_ENOUGH:
+            by_voice.setdefault(one.voice, []).append(one)
+    chosen = {voice: [rows[i] for i in _even(len(rows), each)] for voice, rows in by_voice.items()}
+    return {voice: [(one.name, whole.speech(one), one.phones) for one in rows] for voice, rows in chosen.items()}
+
+
+def in_noise(clips: list, decibels: float, seed: int = 0) -> list:
+    """The recordings under white noise, so far below the power of each."""
+    draw, noisy = np.random.default_rng(seed), []
+    for name, speech, phones in clips:
+        noise = draw.standard_normal(len(speech)) * np.sqrt(np.mean(speech**2)) * 10 ** (-decibels / 20)
+        noisy.append((name, (speech + noise).astype(np.float32).clip(-1, 1), phones))
+    return noisy
+
+
 def of_people(bundle: Bundle, model: str, clips: list, report: Callable[..., dict], style: str | None) -> Figures:
     """Figures of the recordings, pooled: shares of events by their counts, the rest by the mean."""
     rows, pooled = [], {}
@@ -183,4 +206,9 @@ def cross_validated(samples: np.ndarray) -> float:
 def spread(clips: Sequence[HeldOut], count: int) -> list[HeldOut]:
     """Synthetic ones, evenly from all over the list; all where there are no others."""
     clips = [clip for clip in clips if clip.group == "synthetic"] or list(clips)
-    return [clips[index] for index in np.unique(np.linspace(0, len(clips) - 1, count).astype(int))]
+    return [clips[index] for index in _even(len(clips), count)]
+
+
+def _even(length: int, count: int) -> np.ndarray:
+    """At most `count` indices from all over a list."""
+    return np.unique(np.linspace(0, length - 1, count).astype(int))
