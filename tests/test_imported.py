@@ -11,7 +11,7 @@ import trimesh
 from heads import GlbBuilder, played
 from scipy.spatial import ConvexHull
 from test_parity import GOLDEN
-from test_render import decode
+from videos import decode
 
 from codetalker import cli, pipeline, windows
 from codetalker.head import HEADS, list_heads
