@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import queue
 import shutil
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,11 +20,14 @@ from codetalker import pipeline
 from codetalker.audio import SAMPLE_RATE
 from codetalker.errors import UserError
 
-from .bundles import Shelf, whose
+from .bundles import Shelf
+from .cards import EXAMPLES, Cards
+from .evidence import Evidence, gather
 from .limits import Line
 from .log import tell
 from .sessions import Session, Sessions
 from .settings import Settings
+from .takes import MIXED, Take, Takes
 
 # What each stage is called on the page, and its share of the whole as measured on two cores.
 STAGES = {
@@ -31,29 +37,71 @@ STAGES = {
     "baseline": ("FaceFormer is moving", 0.10),
     "render": ("Drawing the heads", 0.60),
 }
-# What each addition is called on the page.
-ADDITIONS = {"blink": "blinks", "gaze": "glances", "sway": "head sway", "breath": "breathing"}
 STEP_SECONDS = 0.2  # a page that is told more often only flickers
 SEEDS = 2**31
-NO_GPU = "This machine's GPU went away, so this was made on the CPU, which takes longer."
+SIZES = (256, 384, 512, 768)  # pixels of a picture that visitors choose from, up to the host's
+OURS = "ours"  # the session whose results everybody may see
+EXAMPLE_NAMES = ("introduction.flac", "question.flac", "moon.flac")
+KEPT = 60  # results of our own examples; one takes about a megabyte
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a motion is shown, and how much of it; left as they are, the two models beside each other as they predict.
+
+    size: pixels, None for the host's; background: "#rrggbb", None for the glow; the others: of pipeline.Job
+    """
+
+    baseline: bool = True
+    size: int | None = None
+    background: str | None = None
+    expressiveness: float = 1.0
+    smoothing: float = 0.0
+
+
+PLAIN = Look()
+
+
+@dataclass(frozen=True)
+class Example:
+    """style, head: names"""
+
+    speech: Path
+    style: str
+    head: str
 
 
 @dataclass(frozen=True)
 class Step:
-    """How far the job is: what it does now, and the whole's fraction in [0, 1]."""
+    """How far the job is: what it does now, and the whole's fraction in [0, 1].
+
+    stage: of STAGES, ahead: how many jobs come before; one of them tells the same as the words
+    """
 
     words: str
     fraction: float
+    stage: str = ""
+    ahead: int = 0
+
+
+@dataclass(frozen=True)
+class Seen(Step):
+    """The motion is known, and can be looked at before it is drawn: by the take, where it moves shapes."""
+
+    take: Take | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """The finished files, and the report in words (Markdown)."""
+    """The finished files."""
 
     video: Path
     downloads: dict[str, Path]  # by kind: mp4, npz, csv, glb
-    words: str
     report: dict  # as pipeline.animate gives it, and `waited`, seconds in the line
+    imported: bool = False  # the authors' weights, not ours
+    lost_gpu: bool = False  # made on the CPU, since the GPU failed
 
 
 class Stopped(Exception):
@@ -75,9 +123,12 @@ class Studio:
         self.shelf = shelf
         self.sessions = sessions
         self.line = Line(settings.queue_length, settings.jobs_at_once, settings.jobs_an_hour)
+        self.takes = Takes()
+        self.cards = Cards(sessions.root / "cards", shelf, self.line)
         self.warm = False  # everything is loaded
         self._animate = animate
         self._write_motion = write_motion
+        self._kept: OrderedDict[tuple, tuple[Seen | None, Result]] = OrderedDict()
 
     def warm_up(self) -> None:
         """Makes half a second of video that nobody sees, to load what is only loaded on first use."""
@@ -97,6 +148,27 @@ class Studio:
         finally:
             self.line.leave(place)
             self.sessions.close("")
+        if self.warm:
+            self.prepare()
+
+    def prepare(self) -> None:
+        """What the first visitor would wait for: the pictures to choose by, and the examples in their first styles."""
+        self.sessions.open(OURS).jobs += 1  # never removed by age
+        self.cards.make(self.shelf.entry(None).name)
+        for example in self.examples():
+            try:
+                list(self.generate(OURS, example.speech, example.style, example.head, self.shelf.entry(None).name))
+            except Exception as error:  # it is made when somebody asks
+                tell("no example", error=error)
+
+    def examples(self) -> list[Example]:
+        """Of our own speech, each in another style and on another head."""
+        styles, heads = list(self.shelf.entry(None).styles), self.shelf.heads(None)
+        count = len(EXAMPLE_NAMES)
+        return [
+            Example(EXAMPLES / name, styles[index * len(styles) // count], heads[index * len(heads) // count])
+            for index, name in enumerate(EXAMPLE_NAMES)
+        ]
 
     def generate(
         self,
@@ -108,8 +180,10 @@ class Studio:
         additions: Sequence[str] = (),
         seed: int = 0,
         address: str = "",
+        look: Look = PLAIN,
     ) -> Iterator[Step | Result]:
-        """Yields steps while the video is made, then the result.
+        """Yields steps while the video is made, one of them Seen, then the result: at once where an example of ours was
+        made like this before.
 
         key: the visitor's; style, head: of the bundle `weights`, None for the first of each; additions: of
         pipeline.ADDITION_KINDS, on both heads; address: by which jobs are counted.
@@ -118,11 +192,69 @@ class Studio:
         """
         path = self._checked(speech, head, weights, seed)
         chosen = self.shelf.entry(weights).name
+        look = replace(look, size=look.size or self.settings.picture_size)
+        if look.size > self.settings.picture_size:
+            raise UserError(f"pictures of up to {self.settings.picture_size} pixels are made here, not {look.size}")
+        exports, wanted = self.shelf.exports(chosen), (path, style, head, chosen, tuple(additions), seed, look)
+        ours = path.parent == EXAMPLES
+        if ours and (kept := self._find_kept(wanted)):
+            yield from kept
+            return
+        seen: list[Seen] = []
 
-        def make(session: Session, progress: pipeline.Progress) -> Result:
-            return self._make(session, path, style, head, chosen, tuple(additions), seed, progress)
+        def make(session: Session, progress: pipeline.Progress, show: Callable[[Step], None]) -> Result:
+            progress("load", 0.0)  # raises if the visitor gave up while others were served
+            owner = self.sessions.open(OURS) if ours else session
+            folder = owner.new_folder()
+            job = pipeline.Job(
+                speech=path,
+                out=folder / f"{stem_of(path)}.mp4",
+                style=style,
+                head=head,
+                baseline=look.baseline,
+                size=look.size,
+                background=look.background,
+                seed=seed,
+                exports=exports,
+                additions=tuple(additions),
+                expressiveness=look.expressiveness,
+                smoothing=look.smoothing,
+                limit_seconds=self.settings.limit_seconds,
+            )
 
-        yield from self._in_line("animate", key, address, make)
+            def moved(told: pipeline.Moved) -> None:
+                seen.append(self._seen(owner, job, chosen, told))
+                show(seen[-1])
+
+            return self._make(job, chosen, progress, moved)
+
+        for step in self.in_line("animate", key, address, make):
+            if ours and isinstance(step, Result):
+                self._keep(wanted, seen[-1] if seen else None, step)
+            yield step
+
+    def _find_kept(self, wanted: tuple) -> tuple[Step | Result, ...]:
+        """What was made before, as long as its files are there; else nothing."""
+        seen, result = self._kept.get(wanted, (None, None))
+        if result is None or not result.video.exists():
+            return ()
+        self.sessions.open(OURS)  # they stay as long as they are asked for
+        return (seen, result) if seen else (result,)
+
+    def _keep(self, wanted: tuple, seen: Seen | None, result: Result) -> None:
+        self._kept[wanted] = seen, result
+        if len(self._kept) > KEPT:
+            _, (_, oldest) = self._kept.popitem(last=False)
+            shutil.rmtree(oldest.video.parent, ignore_errors=True)
+
+    def _seen(self, owner: Session, job: pipeline.Job, weights: str, moved: pipeline.Moved) -> Seen:
+        entry, take = self.shelf.entry(weights), None
+        if entry.space == "arkit":
+            styles = list(entry.styles)
+            name = str(styles.index(job.style or styles[0])) if (job.style or styles[0]) in styles else MIXED
+            take = self.takes.keep(owner.new_folder(), job, weights, moved, name)
+        now = overall("render", 0.0)
+        return Seen(now.words, now.fraction, now.stage, take=take, evidence=gather(moved))
 
     def generate_motion(
         self,
@@ -137,19 +269,21 @@ class Studio:
         """As `generate`, but without drawing: the last is the .npz."""
         path = self._checked(speech, None, weights, seed)
 
-        def make(session: Session, progress: pipeline.Progress) -> Path:
+        def make(session: Session, progress: pipeline.Progress, show: Callable[[Step], None]) -> Path:
             progress("load", 0.0)
             out = session.new_folder() / f"{stem_of(path)}.npz"
             limit, bundle = self.settings.limit_seconds, self.shelf.load(weights)
             self._write_motion(path, out, bundle, model, style, seed, limit, progress)
             return out
 
-        yield from self._in_line("motion", key, address, make)
+        yield from self.in_line("motion", key, address, make)
 
     def _checked(self, speech: str | Path | None, head: str | None, weights: str | None, seed: int) -> Path:
         """The speech's path. Raises UserError for what can be seen to be wrong before anything is done."""
         if not speech:
             raise UserError("Record or choose some speech first")
+        if not Path(speech).is_file():  # whoever sent the same file has left
+            raise UserError("That speech is not here any more: please send it once more")
         chosen, heads = self.shelf.entry(weights), self.shelf.heads(weights)
         if head is not None and head not in heads:  # a visitor's text, never a path
             raise UserError(f"there is no head {head!r} for the weights {chosen.name}: there is {', '.join(heads)}")
@@ -157,15 +291,22 @@ class Studio:
             raise UserError(f"the seed {seed} is not a number from 0 to {SEEDS - 1}")
         return Path(speech)
 
-    def _in_line(
-        self, kind: str, key: str, address: str, make: Callable[[Session, pipeline.Progress], Result | Path]
-    ) -> Iterator[Step | Result | Path]:
-        """Waits for the job's turn and does it in a thread of its own; what `make` returns is the last."""
+    def in_line(
+        self,
+        kind: str,
+        key: str,
+        address: str,
+        make: Callable[[Session, pipeline.Progress, Callable[[Step], None]], Made],
+    ) -> Iterator[Step | Made]:
+        """Waits for the job's turn and does it in a thread of its own; what `make` returns is the last.
+
+        make: gets what it calls with stages and fractions, and what it calls with steps of its own
+        """
         session = self.sessions.open(key)
         place, came = self.line.enter(address), time.monotonic()
         session.stop = stop = threading.Event()
         session.jobs += 1
-        steps: queue.SimpleQueue[Step | Result | Path | BaseException] = queue.SimpleQueue()
+        steps: queue.SimpleQueue[Step | Made | BaseException] = queue.SimpleQueue()
         started, told = False, 0.0
 
         def progress(stage: str, fraction: float) -> None:
@@ -178,7 +319,7 @@ class Studio:
 
         def work() -> None:
             try:
-                made = self._on_what_works(lambda: make(session, progress))
+                made = self._on_what_works(lambda: make(session, progress, steps.put))
                 if isinstance(made, Result):
                     made.report["waited"] = round(waited, 3)
                 log_job(kind, waited, time.monotonic() - came - waited, made)
@@ -201,7 +342,8 @@ class Studio:
             if stop.is_set():
                 raise Stopped
             started = True
-            threading.Thread(target=work, name="job", daemon=True).start()
+            context = contextvars.copy_context()  # a host that lends its GPU wants to know for whose request
+            threading.Thread(target=context.run, args=(work,), name="job", daemon=True).start()
             while True:
                 step = steps.get()
                 if isinstance(step, BaseException):
@@ -214,7 +356,7 @@ class Studio:
             if not started:
                 done()
 
-    def _on_what_works(self, make: Callable[[], Result | Path]) -> Result | Path:
+    def _on_what_works(self, make: Callable[[], Made]) -> Made:
         """On the CPU, from now on, where the GPU fails."""
         try:
             return make()
@@ -225,40 +367,16 @@ class Studio:
         return make()
 
     def _make(
-        self,
-        session: Session,
-        speech: Path,
-        style: str | None,
-        head: str | None,
-        weights: str,
-        additions: tuple[str, ...],
-        seed: int,
-        progress: pipeline.Progress,
+        self, job: pipeline.Job, weights: str, progress: pipeline.Progress, moved: Callable[[pipeline.Moved], None]
     ) -> Result:
-        progress("load", 0.0)  # raises if the visitor gave up while others were served
-        folder = session.new_folder()
-        video = folder / f"{stem_of(speech)}.mp4"
-        job = pipeline.Job(
-            speech=speech,
-            out=video,
-            style=style,
-            head=head,
-            size=self.settings.picture_size,
-            seed=seed,
-            exports=self.shelf.exports(weights),
-            additions=additions,
-            limit_seconds=self.settings.limit_seconds,
-        )
+        folder = job.out.parent
         try:
-            report = self._animate(job, self.shelf.load(weights), progress)
+            report = self._animate(job, self.shelf.load(weights), progress, moved)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)  # it may be gone, with the visitor
             raise
         files = {path.suffix[1:]: path for path in folder.iterdir()}
-        entry = self.shelf.entry(weights)
-        told = f" It ran {whose(entry)}: *{entry.name}*." if entry.imported else ""
-        told += f"  \n{NO_GPU}" if self.shelf.lost_gpu else ""
-        return Result(video, files, in_words(report) + told, dict(report))
+        return Result(job.out, files, dict(report), self.shelf.entry(weights).imported, self.shelf.lost_gpu)
 
     def note_upload(self, key: str, upload: str | Path) -> None:
         """A file of the visitor's, to go when they go; what comes with the project stays."""
@@ -272,7 +390,8 @@ class Studio:
 
 def waiting(ahead: int) -> Step:
     """ahead: the jobs that come before, at least 1"""
-    return Step("You are next in line" if ahead == 1 else f"In line: {ahead} jobs are before yours", 0.0)
+    words = "You are next in line" if ahead == 1 else f"In line: {ahead} jobs are before yours"
+    return Step(words, 0.0, ahead=ahead)
 
 
 def log_job(kind: str, waited: float, took: float, outcome: object) -> None:
@@ -293,7 +412,7 @@ def overall(stage: str, fraction: float) -> Step:
     before = 0.0
     for name, (words, share) in STAGES.items():
         if name == stage:
-            return Step(words, min(1.0, before + share * fraction))
+            return Step(words, min(1.0, before + share * fraction), name)
         before += share
     raise KeyError(stage)
 
@@ -302,26 +421,3 @@ def stem_of(speech: Path) -> str:
     """A name for the outputs after the upload's: letters, digits, - and _ of it, at most 40."""
     kept = "".join(character for character in speech.stem if character.isalnum() or character in "-_")
     return kept[:40].lstrip("-") or "speech"
-
-
-def in_words(report: dict) -> str:
-    """The report for people, as Markdown."""
-    seconds = report["seconds"]
-    device = "a GPU" if str(report["device"]).startswith("cuda") else "the CPU"
-    parts = [("listening", "speech"), ("CodeTalker", "talker"), ("FaceFormer", "baseline"), ("drawing", "render")]
-    spent = ", ".join(f"{words} {seconds[stage]:.1f} s" for words, stage in parts if seconds[stage])
-    made = (
-        f"**{report['audio_seconds']:.1f} s of speech** became {report['frames']} frames at {report['fps']:g} a second"
-    )
-    notes = "".join(f"  \nOf the head: {note}." for note in report.get("head_notes", []))
-    return (
-        f"{made}, in the style *{report['style']}*, on the head *{report['head']}*.  \n"
-        f"Made in **{seconds['total']:.1f} s** on {device}: {spent}.{_added(report)}{notes}"
-    )
-
-
-def _added(report: dict) -> str:
-    if "additions_note" in report:
-        return f"  \nOf additions: {report['additions_note']}."
-    names = [ADDITIONS[name] for name in report.get("additions", ())]
-    return f"  \nAdded to both heads alike, not predicted by either: {', '.join(names)}." if names else ""

@@ -32,6 +32,7 @@ class Settings:
     jobs_an_hour: Annotated[int, "jobs that one address may begin within an hour"] = 30
     requests_a_minute: Annotated[int, "uploads, clicks and calls of one address"] = 120
     keep_seconds: Annotated[float, "how long files outlive their last use where the page was not closed"] = 3600.0
+    votes: Annotated[Path, "the file in which the blind test's votes are kept"] = ROOT / "votes" / "votes.sqlite"
     behind_proxy: Annotated[bool, "a visitor's address is the last public one of X-Forwarded-For; yes on Spaces"] = (
         False
     )

@@ -11,11 +11,12 @@ import soundfile
 
 from app import bundles, handlers
 from app.bundles import Shelf
-from app.handlers import Result, Step, Stopped, Studio
+from app.handlers import Look, Result, Step, Stopped, Studio
 from app.sessions import Sessions
 from app.settings import Settings
+from app.telling import in_words
 from codetalker.errors import UserError
-from codetalker.pipeline import ADDITION_KINDS, STAGES
+from codetalker.pipeline import STAGES
 from codetalker.shelf import DEFAULT_WEIGHTS, find_entries
 
 REPORT = {
@@ -31,7 +32,7 @@ REPORT = {
 }
 
 
-def quick_animate(job, bundle, progress=None):
+def quick_animate(job, bundle, progress=None, moved=None):
     """Stands in for the pipeline: files and steps, no models."""
     for stage in STAGES:
         for fraction in (0.0, 0.5, 1.0):
@@ -42,13 +43,13 @@ def quick_animate(job, bundle, progress=None):
     return REPORT
 
 
-def endless_animate(job, bundle, progress=None):
+def endless_animate(job, bundle, progress=None, moved=None):
     while True:
         progress("render", 0.5)
         time.sleep(0.01)
 
 
-def failing_animate(job, bundle, progress=None):
+def failing_animate(job, bundle, progress=None, moved=None):
     raise UserError("speech.wav is silent")
 
 
@@ -93,7 +94,8 @@ def test_generate_tells_steps_and_then_the_result(make_studio, speech):
     assert fractions == sorted(fractions) and fractions[-1] < 1.0
     assert {path.suffix for path in result.downloads.values()} == {".mp4", ".npz", ".csv", ".glb"}
     assert result.video.stem == "myspeech" and result.video.read_text() == ".mp4"
-    assert "1.0 s of speech" in result.words and "0.8 s" in result.words and "FaceFormer" not in result.words
+    assert "1.0 s of speech" in in_words(result) and "0.8 s" in in_words(result)
+    assert "FaceFormer" not in in_words(result)
 
 
 def test_styles_have_a_word_of_description(make_studio):
@@ -124,7 +126,7 @@ def test_a_bundle_is_loaded_when_it_is_used_and_one_is_kept(make_studio, speech)
             raise UserError("talker.safetensors is damaged")
         return folder.name
 
-    def animate(job, bundle, progress=None):
+    def animate(job, bundle, progress=None, moved=None):
         used.append((bundle, job.head, job.exports))
         return quick_animate(job, bundle, progress)
 
@@ -137,7 +139,7 @@ def test_a_bundle_is_loaded_when_it_is_used_and_one_is_kept(make_studio, speech)
     result = list(studio.generate("visitor", speech, "S1", "S2", "voca"))[-1]
     assert loaded == ["weights", "voca", "voca"]
     assert [bundle for bundle, *_ in used] == ["weights", "weights", "voca"]
-    assert used[-1][1:] == ("S2", ("npz", "glb")) and "the authors' weights" in result.words
+    assert used[-1][1:] == ("S2", ("npz", "glb")) and result.imported
 
 
 def test_names_that_are_not_on_the_list(make_studio, speech, tmp_path):
@@ -153,16 +155,55 @@ def test_names_that_are_not_on_the_list(make_studio, speech, tmp_path):
 def test_additions_reach_the_job_and_are_told(make_studio, speech):
     asked = []
 
-    def animate(job, bundle, progress=None):
+    def animate(job, bundle, progress=None, moved=None):
         asked.append(job.additions)
         return quick_animate(job, bundle, progress) | {"additions": list(job.additions)}
 
     studio = make_studio(animate)
     plain = list(studio.generate("visitor", speech, "calm", "ada"))[-1]
     alive = list(studio.generate("visitor", speech, "calm", "ada", additions=["blink", "sway"]))[-1]
-    assert asked == [(), ("blink", "sway")] and "Added" not in plain.words
-    assert "Added to both heads alike, not predicted by either: blinks, head sway" in alive.words
-    assert tuple(handlers.ADDITIONS) == ADDITION_KINDS
+    assert asked == [(), ("blink", "sway")] and "Added" not in in_words(plain)
+    assert "Added to both heads alike, not predicted by either: blinks, head sway" in in_words(alive)
+
+
+def test_look_reaches_the_job(make_studio, speech):
+    asked = []
+
+    def animate(job, bundle, progress=None, moved=None):
+        asked.append(job)
+        return quick_animate(job, bundle, progress)
+
+    studio = make_studio(animate)
+    look = Look(baseline=False, size=256, background="#102030", expressiveness=1.3, smoothing=0.02)
+    list(studio.generate("visitor", speech, "calm", "ada", look=look))
+    (job,) = asked
+    assert (job.baseline, job.size, job.background, job.expressiveness, job.smoothing) == (
+        False, 256, "#102030", 1.3, 0.02,
+    )  # fmt: skip
+    with pytest.raises(UserError, match="up to 512"):
+        list(studio.generate("visitor", speech, "calm", "ada", look=Look(size=768)))
+    with pytest.raises(UserError, match="expressiveness"):
+        list(studio.generate("visitor", speech, "calm", "ada", look=Look(expressiveness=9.0)))
+
+
+def test_our_own_examples_are_made_once_and_then_there_for_everybody(make_studio, speech, monkeypatch):
+    monkeypatch.setattr(handlers, "EXAMPLES", speech.parent)
+    made = []
+
+    def animate(job, bundle, progress=None, moved=None):
+        made.append(job.style)
+        return quick_animate(job, bundle, progress)
+
+    studio = make_studio(animate)
+    first = list(studio.generate("a", speech, "calm", "ada"))[-1]
+    studio.sessions.close("a")  # who asked first may leave
+    (again,) = studio.generate("b", speech, "calm", "ada")
+    assert again.video == first.video and again.video.exists() and made == ["calm"]
+    other = list(studio.generate("b", speech, "calm", "ada", seed=1))[-1]
+    assert other.video != first.video and made == ["calm", "calm"]
+    studio.sessions.close(handlers.OURS)
+    fresh = list(studio.generate("c", speech, "calm", "ada"))[-1]  # its files had gone
+    assert fresh.video.exists() and len(made) == 3
 
 
 def test_second_result_leaves_the_first(make_studio, speech):
@@ -205,7 +246,7 @@ def test_leaving_in_the_middle_stops_the_job_and_removes_the_files(make_studio, 
 def test_one_job_at_a_time(make_studio, speech):
     running, most = [], []
 
-    def counted(job, bundle, progress=None):
+    def counted(job, bundle, progress=None, moved=None):
         running.append(job)
         most.append(len(running))
         time.sleep(0.05)

@@ -1,0 +1,187 @@
+"""The page in Debian's Chromium: speech in, heads out, in 3D and as a video; a phone, a keyboard, a vote."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from app.votes import Votes
+from codetalker.shelf import ROOT
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
+]
+PATIENCE = 300  # s, for machines with much else to do
+GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+SPEAKS = "--autoplay-policy=no-user-gesture-required"
+SYNC = 0.04  # s
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """The address of the real app, and its votes."""
+    folder = tmp_path_factory.mktemp("host")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"CODETALKER_VOTES": str(folder / "votes.sqlite"), "CODETALKER_PICTURE_SIZE": "256"}
+    log = open(folder / "log", "w")  # noqa: SIM115
+    app = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log
+    )
+    address, until = f"http://127.0.0.1:{port}/", time.monotonic() + PATIENCE
+    try:
+        while time.monotonic() < until and app.poll() is None:
+            try:
+                if httpx.get(f"{address}healthz", timeout=30).status_code == 200:
+                    break
+            except httpx.HTTPError:
+                pass
+            time.sleep(1)
+        else:
+            pytest.fail((folder / "log").read_text()[-2000:])
+        yield address, Votes(folder / "votes.sqlite")
+    finally:
+        app.terminate()
+        app.wait(PATIENCE)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=[*GL, SPEAKS], timeout=1000 * PATIENCE)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(host, browser):
+    """Opens the page, which must ask nobody else for anything, and must not break."""
+    asked, broken = [], []
+
+    def open_page(width=1280, height=900, **options):
+        page = browser.new_context(viewport={"width": width, "height": height}, **options).new_page()
+        page.set_default_timeout(1000 * PATIENCE)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.goto(host[0])
+        page.wait_for_selector("#start")
+        return page
+
+    yield open_page
+    assert broken == []
+    assert [url for url in asked if not url.startswith((host[0], "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def speech(tmp_path):
+    samples, rate = soundfile.read(ROOT / "assets" / "speech" / "market.flac")
+    soundfile.write(tmp_path / "short.wav", samples[: 2 * rate], rate)
+    return tmp_path / "short.wav"
+
+
+def picture(page, what):
+    return np.asarray(Image.open(io.BytesIO(page.locator(what).screenshot())).convert("RGB"), np.float32)
+
+
+def look_at(page, seconds):
+    """The 3D view, drawn for that moment of the sound."""
+    page.evaluate(f"document.querySelector('talking-head').seek({seconds})")
+    page.wait_for_function(f"Math.abs(document.querySelector('talking-head').shown - {seconds}) < 0.01")
+    return picture(page, "talking-head canvas")
+
+
+def test_speech_becomes_heads_that_talk(visit, speech):
+    page = visit()
+    page.set_input_files("#speech input[type=file]", speech)
+    page.wait_for_selector("#speech audio, #speech .waveform-container, #speech [data-testid=waveform-speech]")
+    page.locator("#style label").nth(1).click()
+    page.locator("#start").click()
+    page.wait_for_selector("talking-head[data-ready]")
+    page.wait_for_function("(video => video && video.currentTime > 0.3)(document.querySelector('#video video'))")
+    # The head keeps to the video's sound.
+    off = page.evaluate(
+        """async () => {
+            const head = document.querySelector('talking-head'), video = document.querySelector('#video video');
+            video.loop = true;
+            await video.play();
+            const apart = [];
+            for (let frame = 0; frame < 20; frame++) {
+                await new Promise(requestAnimationFrame);
+                head.draw();
+                apart.push(Math.abs(head.shown - video.currentTime));
+            }
+            video.pause();
+            return Math.max(...apart);
+        }"""
+    )
+    assert off <= SYNC
+    page.locator("#video video").evaluate("video => video.pause()")
+    early, later = look_at(page, 0.2), look_at(page, 1.2)
+    assert early.std() > 10  # a head in front of its background
+    assert np.abs(early - later).max() > 30  # which has moved
+    page.locator("talking-head .models label").nth(1).click()
+    page.wait_for_timeout(500)
+    assert np.abs(picture(page, "talking-head canvas") - later).max() > 5  # FaceFormer's face is another
+    other = page.locator("talking-head .style select")
+    other.select_option("0")
+    page.wait_for_function("document.querySelector('talking-head .told').textContent === ''")
+    page.locator("talking-head canvas").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(500)
+    assert np.abs(picture(page, "talking-head canvas") - later).mean() > 2  # seen from the side
+    for kind, start in {"mp4": b"ftyp", "glb": b"glTF", "csv": b"Time", "npz": b"PK"}.items():
+        with page.expect_download() as download:
+            page.locator(f"#download-{kind}").click()
+        assert start in download.value.path().read_bytes()[:16]
+    assert "CodeTalker" in page.locator("#figures").inner_text()
+    assert page.locator("#lips svg path").count() == 3
+
+
+def test_a_phone_sees_all_of_it_in_its_language(visit):
+    page = visit(390, 844, locale="de-DE", color_scheme="dark")
+    page.get_by_text("Sprechen lassen").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    loaded = "(pictures => pictures.every(one => getComputedStyle(one, '::before').backgroundImage.includes('stage/')))"
+    assert page.evaluate(f"{loaded}([...document.querySelectorAll('#style label, #head label')])")
+
+
+def test_the_keyboard_is_enough_and_everything_has_a_name(visit):
+    page = visit()
+    page.locator("#style input").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#style input").nth(1).is_checked()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('main button, main input, main select, main textarea, main canvas')]
+            .filter(one => one.offsetParent !== null && one.type !== 'file')
+            .filter(one => !(one.innerText || one.getAttribute('aria-label') || one.title || one.labels?.length))
+            .map(one => one.outerHTML.slice(0, 200))"""
+    )
+    assert nameless == []
+
+
+def test_a_vote_is_counted(visit, host):
+    page = visit()
+    page.get_by_role("tab", name="Which looks better?").click()
+    page.locator("#ask").click()
+    page.wait_for_function("(video => video && video.currentTime > 0.2)(document.querySelector('#pair video'))")
+    page.locator("#vote-realism label").nth(0).click()
+    page.locator("#vote-sync label").nth(1).click()
+    page.locator("#cast").click()
+    page.wait_for_selector("#vote-results table")
+    results = host[1].results()
+    assert results["realism"].votes == 1 and results["realism"].talker + results["sync"].talker == 1
+    assert "CodeTalker was" in page.locator("#vote-status").inner_text()
