@@ -254,13 +254,12 @@ def babble(seconds: float) -> np.ndarray:
 
 def make_bad_files(folder: Path) -> list[Path]:
     """Too long, silent, mute, cut, playlists, nothing, noise."""
-    for name, level in {"hours.flac": 0.3, "silence.flac": 0.0}.items():
-        square = np.tile(np.repeat(np.float32([level, -level]), 50), 8000)
+    for name, level, seconds in (("hours.flac", 0.3, 7200), ("silence.flac", 0.0, 10)):
         with soundfile.SoundFile(folder / name, "w", 8000, 1) as file:
-            for _ in range(72):  # of 100 s each
-                file.write(square)
+            for _ in range(seconds // 10):
+                file.write(np.full(10 * 8000, level))
     mute = ["-f", "lavfi", "-i", "color=size=64x64:rate=10:duration=1", str(folder / "mute.mp4")]
-    subprocess.run(["ffmpeg", "-loglevel", "error", *mute], check=True)
+    subprocess.run(["ffmpeg", "-nostdin", "-loglevel", "error", *mute], check=True)
     (folder / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n")
     (folder / "concat.wav").write_text("ffconcat version 1.0\nfile '/etc/passwd'\n")
     (folder / "both.gif").write_bytes(b"GIF89a" + bytes(500) + b"PK\3\4" + b"<script>alert(1)</script>" * 50)
