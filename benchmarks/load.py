@@ -417,4 +417,5 @@ def read_log(app: App) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as an exception, so that the app and the disk go too
     sys.exit(main())
