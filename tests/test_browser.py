@@ -154,7 +154,7 @@ def test_speech_becomes_heads_that_talk(visit, speech):
 def test_a_phone_sees_all_of_it_in_its_language(visit):
     page = visit(390, 844, locale="de-DE", color_scheme="dark")
     page.get_by_text("Sprechen lassen").first.wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
     loaded = "(pictures => pictures.every(one => getComputedStyle(one, '::before').backgroundImage.includes('stage/')))"
     assert page.evaluate(f"{loaded}([...document.querySelectorAll('#style label, #head label')])")
 
@@ -162,8 +162,9 @@ def test_a_phone_sees_all_of_it_in_its_language(visit):
 def test_the_keyboard_is_enough_and_everything_has_a_name(visit):
     page = visit()
     page.locator("#style input").first.focus()
-    page.keyboard.press("ArrowRight")
-    assert page.locator("#style input").nth(1).is_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelectorAll('#style input')[1].checked")
     nameless = page.evaluate(
         """() => [...document.querySelectorAll('main button, main input, main select, main textarea, main canvas')]
             .filter(one => one.offsetParent !== null && one.type !== 'file')
