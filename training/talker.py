@@ -31,7 +31,7 @@ OWN_FULL = 0.4  # share of the run
 class TalkerConfig:
     """The run's numbers, for talker and baseline alike; the talker takes 25 minutes on a core of its own."""
 
-    steps: int = 2_700
+    steps: int = 2_600
     batch: int = 12
     frames: int = 120
     learning_rate: float = 2e-3
