@@ -2,12 +2,14 @@
 
 import base64
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from heads import pack, tiny_glb, unpack
 
-from app.handlers import in_words
+from app.handlers import Result
+from app.telling import in_words
 from codetalker import cli
 from codetalker.errors import UserError
 from codetalker.head import gltf, load_head
@@ -274,7 +276,7 @@ def test_what_was_guessed_is_said_on_the_page_and_on_stderr(capsys):
     report = {"audio_seconds": 1.0, "frames": 30, "fps": 30.0, "style": "soft", "head": "robot", "device": "cpu"}
     report["seconds"] = dict.fromkeys(("load", "speech", "talker", "baseline", "render", "total"), 1.0)
     report["head_notes"] = ["it was taken to be in inches"]
-    assert "Of the head: it was taken to be in inches." in in_words(report)
+    assert "Of the head: it was taken to be in inches." in in_words(Result(Path("a.mp4"), {}, report))
     cli._tell("robot", report["head_notes"])
     assert capsys.readouterr().err == "codetalker: the head robot: it was taken to be in inches\n"
     cli._tell("robot", [])
