@@ -251,7 +251,8 @@ def test_health(make_studio, speech, monkeypatch):
     studio.warm = True
     job = studio.generate("visitor", speech, None, None)
     next(job)
-    assert health(studio) == (200, {"status": "ok", "device": "cpu", "lost_gpu": False, "jobs": 1})
+    told = {"status": "ok", "device": None, "lost_gpu": False, "jobs": 1}  # no bundle was loaded yet
+    assert health(studio) == (200, told)
     monkeypatch.setattr(studio.line, "_first_since", time.monotonic() - 3600)
     assert health(studio)[0] == 503
     job.close()
@@ -567,7 +568,7 @@ def test_the_app_works_without_a_network_and_leaves_nothing(tmp_path):
     assert not told.exists(), told.read_text()
     assert list((tmp_path / "files").iterdir()) == []
     text = (tmp_path / "log.txt").read_text()
-    events = [json.loads(line) for line in text.splitlines()]
+    events = [json.loads(line) for line in text.splitlines() if line.startswith("{")]  # gradio has words of its own
     job = [event for event in events if event.get("kind") == "animate"][-1]
     assert job["outcome"] == "done" and job["seconds"]["total"] > 0 and job["frames"] > 0
     assert "anna" not in text and "203.0.113" not in text and stored not in text
