@@ -11,7 +11,7 @@ import torch
 import codetalker
 from codetalker import decoding
 from codetalker.audio import load_speech
-from codetalker.motion import ARKIT_NAMES
+from codetalker.motion import ARKIT_NAMES, MOTION_DIM
 from codetalker.pipeline import DEFAULT_WEIGHTS
 from training.evaluate import load_report, of_people
 from training.speech import real_clips
@@ -66,6 +66,23 @@ def test_another_seed_is_another_take_with_the_same_lips(bundle, heard):
     assert np.corrcoef(one.weights[:, jaw], other.weights[:, jaw])[0, 1] > 0.95
 
 
+def test_the_codes_hold_a_blink(bundle):
+    """Rare as it is, stage 1 gives it back; a median of all motion would have none."""
+    blink = [ARKIT_NAMES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+    motion = torch.zeros(1, 60, MOTION_DIM)
+    motion[:, 28:33, blink] = torch.tensor([0.6, 0.95, 1.0, 0.9, 0.5])[:, None]
+    with torch.inference_mode():
+        given_back = bundle.talker.autoencoder(motion).motion[0, :, blink]
+    assert given_back[26:36].max() > 0.7 and given_back[:24].max() < 0.2
+
+
+def test_eyes_blink_at_times(bundle, heard):
+    shut = [bundle.generate(heard, seed=seed).weights[:, ARKIT_NAMES.index("eyeBlinkLeft")] > 0.5 for seed in range(6)]
+    seconds = 6 * len(shut[0]) / bundle.fps
+    blinks = sum(int((np.diff(one.astype(int)) == 1).sum()) for one in shut)
+    assert 4 <= 60 * blinks / seconds <= 40
+
+
 def test_styles_differ_as_they_say(bundle, heard):
     jaw = ARKIT_NAMES.index("jawOpen")
     smile = [ARKIT_NAMES.index("mouthSmileLeft"), ARKIT_NAMES.index("mouthSmileRight")]
@@ -80,7 +97,9 @@ def test_lips_follow_people(bundle):
     figures = of_people(
         bundle, "talker", real_clips(SHARED / "speech"), load_report(SHARED / "tools" / "lipsync.py"), None
     )
-    assert figures["closure_recall"] >= 0.70
-    assert figures["silence_closed"] >= 0.90
-    assert figures["aperture_r"] >= 0.60
+    assert figures["closure_recall"] >= 0.82
+    assert figures["closure_precision"] >= 0.76
+    assert figures["silence_closed"] >= 0.93
+    assert figures["aperture_r"] >= 0.76
+    assert figures["round_r"] >= 0.70
     assert abs(figures["lag_ms"]) <= 1000 / 30
