@@ -251,8 +251,8 @@ def test_health(make_studio, speech, monkeypatch):
     studio.warm = True
     job = studio.generate("visitor", speech, None, None)
     next(job)
-    told = {"status": "ok", "device": None, "lost_gpu": False, "jobs": 1}  # no bundle was loaded yet
-    assert health(studio) == (200, told)
+    wait_until(lambda: studio.shelf.device is not None, 30)  # the job loads the bundle on a thread of its own
+    assert health(studio) == (200, {"status": "ok", "device": "cpu", "lost_gpu": False, "jobs": 1})
     monkeypatch.setattr(studio.line, "_first_since", time.monotonic() - 3600)
     assert health(studio)[0] == 503
     job.close()
