@@ -1,52 +1,22 @@
-"""What the page does, without a browser: handlers, sessions, settings, and one round trip through the real server."""
+"""What the page does, without a browser: handlers, and one round trip through the real server."""
 
-import json
 import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
-from app import bundles, handlers
+from app import handlers
 from app.bundles import Shelf
-from app.handlers import Look, Result, Step, Stopped, Studio
-from app.sessions import Sessions
-from app.settings import Settings
+from app.handlers import Look, Result, Step, Stopped
 from app.telling import in_words
 from codetalker.errors import UserError
 from codetalker.pipeline import STAGES
 from codetalker.shelf import DEFAULT_WEIGHTS, find_entries
+from tests import studios
+from tests.studios import endless_animate, files_under, quick_animate
 
-REPORT = {
-    "audio_seconds": 1.0,
-    "frames": 30,
-    "fps": 30.0,
-    "style": "calm",
-    "head": "ada",
-    "weights": "open",
-    "additions": [],
-    "device": "cpu",
-    "seconds": {"load": 0.0, "speech": 0.1, "talker": 0.2, "baseline": 0.0, "render": 0.4, "total": 0.75},
-}
-
-
-def quick_animate(job, bundle, progress=None, moved=None):
-    """Stands in for the pipeline: files and steps, no models."""
-    for stage in STAGES:
-        for fraction in (0.0, 0.5, 1.0):
-            if progress is not None:
-                progress(stage, fraction)
-    for ending in (".mp4", *({"arkit": ".csv"}.get(kind, f".{kind}") for kind in job.exports)):
-        job.out.with_suffix(ending).write_text(ending)
-    return REPORT
-
-
-def endless_animate(job, bundle, progress=None, moved=None):
-    while True:
-        progress("render", 0.5)
-        time.sleep(0.01)
+make_studio, serve = studios.make_studio, studios.serve
 
 
 def failing_animate(job, bundle, progress=None, moved=None):
@@ -55,35 +25,7 @@ def failing_animate(job, bundle, progress=None, moved=None):
 
 @pytest.fixture
 def speech(tmp_path):
-    path = tmp_path / "my speech!.wav"
-    soundfile.write(path, 0.3 * np.sin(np.arange(16_000) / 12), 16_000)
-    return path
-
-
-@pytest.fixture
-def make_studio(tmp_path, monkeypatch):
-    """A studio over two bundles: ours, and one that was imported."""
-    monkeypatch.setattr(bundles, "head_names", lambda weights: ["S1", "S2"] if weights.name == "voca" else ["ada"])
-    described = {
-        "weights": {"styles": {"calm": "small and slow, as before sleep", "lively": ""}},
-        "voca": {"styles": {"S1": ""}, "space": "vertices", "templates": ["S1", "S2"], "origin": {"talker": {}}},
-        "broken": {"name": "no styles"},
-    }
-    for name, description in described.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "bundle.json").write_text(json.dumps(description))
-    settings = Settings(weights=tmp_path / "weights", more_weights=tmp_path)
-    entries = find_entries(settings.weights, settings.more_weights)
-
-    def make(animate, open_bundle=lambda folder: folder.name):
-        sessions = Sessions(settings.keep_seconds, root=tmp_path)
-        return Studio(settings, Shelf(entries, open_bundle), sessions, animate)
-
-    return make
-
-
-def files_under(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return studios.write_speech(tmp_path / "my speech!.wav")
 
 
 def test_generate_tells_steps_and_then_the_result(make_studio, speech):
@@ -150,6 +92,13 @@ def test_names_that_are_not_on_the_list(make_studio, speech, tmp_path):
     for head in ("ada", "/etc/passwd", "S1.glb"):
         with pytest.raises(UserError, match="there is S1, S2"):
             list(studio.generate("visitor", speech, None, head, "voca"))
+
+
+def test_seeds_outside_the_range(make_studio, speech):
+    studio = make_studio(quick_animate)
+    for seed in (-1, 2**31, 10**30):
+        with pytest.raises(UserError, match="seed"):
+            list(studio.generate("visitor", speech, None, None, seed=seed))
 
 
 def test_additions_reach_the_job_and_are_told(make_studio, speech):
@@ -265,38 +214,6 @@ def test_one_job_at_a_time(make_studio, speech):
     assert most == [1, 1, 1]
 
 
-def test_sessions_are_random_separate_and_removed(tmp_path):
-    sessions = Sessions(keep_seconds=0.2, root=tmp_path)
-    a, b = sessions.open("a"), sessions.open("b")
-    assert a.folder != b.folder and a.folder.name != "a"
-    assert sessions.open("a") is a
-    shared, own = tmp_path / "shared.wav", tmp_path / "own.wav"
-    for upload in (shared, own):
-        upload.touch()
-    a.uploads |= {shared, own}
-    b.uploads |= {shared}
-    sessions.close("a")
-    assert a.stop.is_set() and not a.folder.exists() and not own.exists() and shared.exists()
-    b.jobs = 1
-    time.sleep(0.25)
-    sessions.sweep()
-    assert b.folder.exists()  # still at work
-    b.jobs = 0
-    sessions.open("c")
-    assert not b.folder.exists() and not shared.exists()
-    sessions.close_all()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_settings_from_the_environment():
-    given = {"CODETALKER_LIMIT_SECONDS": "30", "CODETALKER_WEIGHTS": "/somewhere", "OTHER": "1"}
-    settings = Settings.from_environment(given)
-    assert (settings.limit_seconds, settings.weights, settings.queue_length) == (30.0, Path("/somewhere"), 20)
-    for name, value in [("LIMIT_SECONDS", "long"), ("QUEUE_LENGTH", "0"), ("PICTURE_SIZE", "17")]:
-        with pytest.raises(UserError):
-            Settings.from_environment({f"CODETALKER_{name}": value})
-
-
 def test_stages_of_the_page_are_the_pipelines():
     assert tuple(handlers.STAGES) == STAGES
     assert sum(share for _, share in handlers.STAGES.values()) == pytest.approx(1.0)
@@ -309,22 +226,11 @@ def test_names_of_uploads_become_safe():
     assert handlers.stem_of(Path("....wav")) == "speech"
 
 
-@pytest.fixture
-def page(make_studio, tmp_path, monkeypatch):
-    """The address of the real page on a studio without models."""
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    ui = pytest.importorskip("app.ui")
-    studio = make_studio(quick_animate)
-    blocks = ui.build(studio)
-    yield ui.launch(blocks, studio, "127.0.0.1", None, block=False)
-    blocks.close()
-
-
-def test_page_answers_and_makes_a_video(page, speech):
+def test_page_answers_and_makes_a_video(serve, speech):
     from gradio_client import Client, handle_file
     from httpx import get
 
+    _, page = serve(animate=quick_animate)
     answer = get(page)
     assert answer.status_code == 200 and "CodeTalker" in answer.text
     client = Client(page, verbose=False)
