@@ -1,7 +1,9 @@
 """The corpus: its sentences, phone tables, plan, augmentation, and a small build by the engines that are here."""
 
+import io
 import json
 import re
+import struct
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import torch
 from codetalker.audio import SAMPLE_RATE
 from codetalker.bundle import load
 from codetalker.phones import PHONES
-from training.corpus import augment, build, examples, phone_maps, recorded, text, voices
+from training.corpus import amazon_queen, augment, build, examples, phone_maps, recorded, text, voices
 from training.corpus.take import Line, Take, make_take
 
 ROOT = Path(__file__).parent.parent
@@ -227,3 +229,48 @@ def test_phones_are_found_where_they_were_spoken():
         off += [abs(a - b) for (_, a), (_, b) in zip(told, heard)]
     assert np.median(off) < 0.025 and np.percentile(off, 90) < 0.08
     assert away >= 5  # what was not said is refused
+
+
+def _game_file(path: Path, entries: dict[str, bytes]) -> Path:
+    """A file as amazon_queen.py describes it."""
+    start, table = 15 + 21 * len(entries), b""
+    for name, data in entries.items():
+        table += struct.pack(">12sBII", name.encode(), 1, start, len(data))
+        start += len(data)
+    path.write_bytes(b"QTBLCEM10\0\0\0\x01" + struct.pack(">H", len(entries)) + table + b"".join(entries.values()))
+    return path
+
+
+def _counted(line: str, at: int, align: int) -> bytes:
+    """A text with its length, so long that the next one, from `at` on, begins at a multiple of `align`."""
+    data = bytes([len(line)]) + line.encode()
+    return data + bytes(-(at + len(data)) % align if line else 0)
+
+
+def test_a_games_sounds_meet_their_subtitles(tmp_path, monkeypatch):
+    sounds = {}
+    for index, name in enumerate(("07SSSSJ1", "07000AJ1", "07000AJ2", "07000BP1", "07XXXXP1", "C3A__021", "07000CP1")):
+        file = io.BytesIO()
+        soundfile.write(file, np.full(100 * (index + 1), 0.1), 11_025, format="WAV")
+        sounds[f"{name}.SB"] = file.getvalue()
+    hero = 32 + 96  # one level of choices
+    own = struct.pack(">5h", 1, 0, 7, 2, 2) + bytes(12)
+    own_table = b"\0\0\0\0" + _counted("Hello there.", hero + 4, 4)  # the greeting has no number
+    own_table += b"\0\0\0\x0a" + _counted("Who are you?*FLAnd why?", hero + len(own_table) + 4, 4)
+    other = hero + len(own_table)
+    other_table = b"\0\0\0\x0b" + _counted("Bob.", other + 4, 4)
+    other_table += b"\0\0\0\x0c" + _counted("", other + len(other_table) + 4, 4)
+    again = other + len(other_table)
+    data = own_table + other_table + _counted("You again?", again, 2) + _counted("Me.", again + 12, 2)
+    own += struct.pack(">3H", other, 0, again) + bytes(4 + 96)
+    scene = struct.pack(">6H", 0, 2, 0, 0, 12, 0) + _counted("*FL", 12, 2)
+    scene += _counted("*", 12 + len(scene), 2)
+    scene += _counted("Look out!", len(scene), 2)
+    entries = {"BOB2.DOG": bytes(20) + own + data, "C3A.CUT": bytes(20) + scene} | sounds
+    monkeypatch.setattr(amazon_queen, "PATH", _game_file(tmp_path / "queen.1c", entries))
+    heard = {(speaker, text): (len(speech), rate) for speaker, speech, rate, text in amazon_queen.lines()}
+    assert heard[("joe", "Hello there.")] == (100, 11_025)
+    assert heard[("joe", "Who are you?")] == (200, 11_025) and heard[("joe", "And why?")] == (300, 11_025)
+    assert heard[("bob", "Bob.")] == (400, 11_025) and heard[("bob", "You again?")] == (500, 11_025)
+    assert heard[("scenes", "Look out!")] == (600, 11_025)
+    assert len(heard) == 6

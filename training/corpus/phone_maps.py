@@ -62,7 +62,7 @@ IPA = {
     "ʏ": "ue", "ø": "ue", "œ": "ue",
 }  # fmt: skip
 _IPA_LENGTHS = sorted({len(symbol) for symbol in IPA}, reverse=True)
-_IPA_DROPPED = set("ːˈˌʲʰ͡\"^-")  # length, stress, palatalisation, aspiration, ties, espeak's marks of variants
+_IPA_DROPPED = set('ːˈˌʲʰ͡"^-')  # length, stress, palatalisation, aspiration, ties, espeak's marks of variants
 _IPA_SWITCH = re.compile(r"\([a-z-]+\)")  # to a word of another language, as in "(en)"
 
 

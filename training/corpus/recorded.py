@@ -23,7 +23,7 @@ from codetalker.audio import SAMPLE_RATE
 from codetalker.phones import PHONES, VISEME_OF_PHONE
 from codetalker.speech_encoder import FEATURE_RATE, MelEncoder
 
-from . import espeak
+from . import amazon_queen, espeak
 from .build import Utterance, settle, utterance_of
 from .phone_maps import Phones
 from .take import Line, Take
@@ -114,6 +114,25 @@ class Dialogues:
                     yield Recording(f"fillets:{self.language}-{speaker}", speech, text.replace("\\", ""))
 
 
+@dataclass(frozen=True)
+class Adventure:
+    """The spoken dialogues of the game Flight of the Amazon Queen."""
+
+    language: str = "en-us"
+    test: bool = False
+    package: str = "flight-of-the-amazon-queen"
+
+    @property
+    def installed(self) -> bool:
+        return amazon_queen.PATH.is_file()
+
+    def recordings(self) -> Iterator[Recording]:
+        for speaker, speech, rate, text in amazon_queen.lines():
+            if not NOT_SAID.search(text):
+                speech = soxr.resample(speech, rate, SAMPLE_RATE).astype(np.float32)
+                yield Recording(f"amazon-queen:{speaker}", speech, text)
+
+
 SOURCES = (
     Prompts("en_US_f_Allison", "en-us"),
     Prompts("es_MX_f_Allison", "es-419"),
@@ -122,6 +141,7 @@ SOURCES = (
     Prompts("it_IT_m_Carlo", "it", test=True),
     Dialogues("cs"),
     Dialogues("nl"),
+    Adventure(),
 )
 
 
@@ -139,7 +159,7 @@ def utterances(encoder: MelEncoder, seed: int) -> Iterator[list[Utterance]]:
             yield [utterance_of(settle(take, rng), speaker, "recorded", source.language, split)]
 
 
-def takes(source: Prompts | Dialogues, encoder: MelEncoder) -> Iterator[tuple[str, Take]]:
+def takes(source: Prompts | Dialogues | Adventure, encoder: MelEncoder) -> Iterator[tuple[str, Take]]:
     """Speaker and aligned take of every recording of the source that says what is written."""
     for speaker, speech, text in source.recordings():
         if not SHORTEST <= len(speech) / SAMPLE_RATE <= LONGEST:
