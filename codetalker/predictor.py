@@ -83,7 +83,7 @@ class Predictor(nn.Module):
         """
         per_frame = self.speech_per_frame
         frames = features.shape[1] // per_frame
-        speech = self.speech_map(features[:, : frames * per_frame])
+        speech = self.dropout(self.speech_map(features[:, : frames * per_frame]))
         real = None if mask is None else mask[:, :frames].repeat_interleave(per_frame, 1)[..., None]
         for block in self.context:
             speech = block(speech if real is None else speech * real)  # beyond its end speech is zero, as unpadded

@@ -8,8 +8,13 @@ from .predictor import PredictorSpec
 from .talker import TalkerSpec
 
 FPS = 30
-ABOVE = {"eyes": ("eye", "cheekSquint"), "brows": ("brow",), "head": ("head",)}  # first letters of their channels
-SMOOTHING = {"eyes": 3, "brows": 7, "head": 15}  # frames: a blink takes four, a nod ten
+ABOVE = {  # first letters of their channels
+    "lids": ("eyeBlink", "eyeSquint", "eyeWide", "cheekSquint"),
+    "gaze": ("eyeLook",),
+    "brows": ("brow",),
+    "head": ("head",),
+}
+SMOOTHING = {"lids": 3, "gaze": 3, "brows": 7, "head": 15}  # frames: a blink takes four, a nod ten
 
 
 def face_regions(mouth_parts: int = 4, temperature: float = 1.0) -> tuple[RegionSpec, ...]:
@@ -84,5 +89,5 @@ def _predictor(speech_dim: int, styles: int, width: int, layers: int) -> Predict
         period=FPS,
         window=4 * FPS,
         context_blocks=3,
-        dropout=0.0,
+        dropout=0.1,
     )

@@ -31,11 +31,11 @@ class MelSpec:
 
     fps: float = 30.0  # frames a second of the features, the motion's
     mels: int = 64
-    width: int = 128
+    width: int = 256
     blocks: int = 6
     kernel: int = 11  # frames at 50 Hz
     attention_layers: int = 2
-    heads: int = 4
+    heads: int = 8
     reach: int = 50  # frames at 50 Hz that attention sees to each side
     bands: int = 4  # loudness features, for what follows the prosody
 
@@ -143,6 +143,9 @@ class MelEncoder(nn.Module):
 
     def forward(self, speech: Tensor) -> Tensor:
         """speech: (B, N) at 16 kHz -> (B, S, dim), S = round(N / 16000 * fps), feature k at (k + 0.5) / fps seconds"""
-        count = round(speech.shape[1] / SAMPLE_RATE * self.spec.fps)
-        seconds = (torch.arange(count, device=speech.device) + 0.5) / self.spec.fps
-        return self.features(self.log_mels(speech), seconds)
+        return self.features(self.log_mels(speech), self.times(speech.shape[1]))
+
+    def times(self, samples: int) -> Tensor:
+        """(S,) seconds, of the features of so many samples."""
+        count = round(samples / SAMPLE_RATE * self.spec.fps)
+        return (torch.arange(count, device=self.window.device) + 0.5) / self.spec.fps

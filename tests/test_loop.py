@@ -333,7 +333,7 @@ def test_plots_show_losses_and_codes_of_what_was_trained(tmp_path, capsys):
     data = motion_set(tmp_path / "motion")
     train("stage1", data, tmp_path, steps=2)
     row = read_log(tmp_path / "stage1")[-1]
-    for region, frames in (("mouth", 4 * 64), ("eyes", 64), ("brows", 64), ("head", 64)):
+    for region, frames in (("mouth", 4 * 64), ("lids", 64), ("gaze", 64), ("brows", 64), ("head", 64)):
         counts = np.array(row[f"counts_{region}"])
         share = counts[counts > 0] / frames
         assert len(counts) == 256 and counts.sum() == frames

@@ -22,7 +22,7 @@ from codetalker.motion import MOTION_DIM
 from codetalker.speech_encoder import MelEncoder
 
 from .corpus.articulation import STYLES, articulate
-from .corpus.augment import augment_speech
+from .corpus.augment import augment_mels, augment_speech
 from .corpus.capture import STYLE as CAPTURE_STYLE
 from .corpus.capture import load_capture
 from .data import RECORDED, Corpus, Utterance
@@ -35,7 +35,7 @@ CAPTURE_VARIANTS = 6  # few minutes of it, so it is heard in more ways
 @dataclass(frozen=True)
 class MotionSetConfig:
     hours: float = 3.0  # of unique training speech
-    recorded: float = 0.4  # share of it from recordings of people, where the corpus has as much
+    recorded: float = 0.5  # share of it from recordings of people, where the corpus has as much
     variants: int = 3  # hearings of an utterance, the first one clean; each in another style
     held_out: int = 60  # utterances each of the validation and test splits
     seed: int = 0
@@ -76,12 +76,16 @@ class _Preparer:
     def hear(
         self, speech: np.ndarray, motion: np.ndarray, rng: np.random.Generator | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Features (T, D) and motion (T, 55) of one hearing, augmented where an rng is given."""
+        """Features (T, D) and motion (T, 55) of one hearing, augmented where an rng is given, as the encoder's own
+        training was: it knows these voices, and is less sure of others."""
         if rng is not None:
             speech, factor = augment_speech(speech, rng, lambda samples: self._babble(rng, samples))
             motion = resample(motion, round(len(motion) * factor))
         with torch.inference_mode():
-            features = self.encoder(torch.from_numpy(speech)[None])[0].numpy()
+            mels = self.encoder.log_mels(torch.from_numpy(speech)[None])
+            if rng is not None:
+                mels = augment_mels(mels, rng)
+            features = self.encoder.features(mels, self.encoder.times(len(speech)))[0].numpy()
         frames = min(len(features), len(motion))
         return features[:frames], motion[:frames]
 

@@ -24,7 +24,7 @@ from .loop import LoopConfig, fit
 
 CROP = 4.0  # seconds
 NOISE_ONLY = 0.04  # share of crops without speech, all silence
-OF_PEOPLE = 0.5  # share of crops from recordings of people, where the corpus has some
+OF_PEOPLE = 0.6  # share of crops from recordings of people, where the corpus has some
 LABEL_SMOOTHING = 0.1
 BILABIALS = ("p", "b", "m")
 
@@ -33,9 +33,9 @@ BILABIALS = ("p", "b", "m")
 class SpeechConfig:
     """The run's numbers; about half an hour on two cores."""
 
-    steps: int = 6_000
+    steps: int = 6_500
     batch: int = 14  # crops of CROP seconds
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 2e-3
     viseme_weight: float = 1.0
     bilabial_weight: float = 2.0  # a missed closure is seen at once
     workers: int = 1
