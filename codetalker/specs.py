@@ -14,10 +14,11 @@ ABOVE = {  # first letters of their channels
     "brows": ("brow",),
     "head": ("head",),
 }
+TEMPERATURE = {"lids": 0.6, "gaze": 1.0, "brows": 1.0, "head": 1.0}  # a lid that falls by chance flutters
 SMOOTHING = {"lids": 3, "gaze": 3, "brows": 7, "head": 15}  # frames: a blink takes four, a nod ten
 
 
-def face_regions(mouth_parts: int = 4, temperature: float = 1.0) -> tuple[RegionSpec, ...]:
+def face_regions(mouth_parts: int = 4) -> tuple[RegionSpec, ...]:
     """The mouth, whose codes are the nearest, and what speech tells only in part, whose codes are drawn.
 
     A drawn region has one code a frame: parts drawn apart could not agree to begin a blink.
@@ -28,7 +29,9 @@ def face_regions(mouth_parts: int = 4, temperature: float = 1.0) -> tuple[Region
         for region, first in ABOVE.items()
     }
     mouth = sorted(set(range(MOTION_DIM)) - set(sum(above.values(), ())))
-    drawn = [RegionSpec(region, channels, 1, temperature, SMOOTHING[region]) for region, channels in above.items()]
+    drawn = [
+        RegionSpec(region, channels, 1, TEMPERATURE[region], SMOOTHING[region]) for region, channels in above.items()
+    ]
     return RegionSpec("mouth", tuple(mouth), mouth_parts), *drawn
 
 

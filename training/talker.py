@@ -15,7 +15,6 @@ from codetalker.autoencoder import Autoencoder
 from codetalker.faceformer import FaceFormer
 from codetalker.head import load_head
 from codetalker.motion import MOTION_DIM
-from codetalker.predictor import Predictor
 from codetalker.specs import face_regions, open_faceformer, open_talker
 from codetalker.talker import Talker
 
@@ -50,8 +49,7 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
     motions = MotionSet(motion_folder)
     geometry = FaceGeometry(load_head(config.head)).to(device)
     model = model.to(device)
-    mean, deviation = (part.to(device) for part in motion_statistics(motions))
-    _hear_the_past(model.predictor, mean, deviation)
+    deviation = motion_statistics(motions)[1].to(device)
     mouth = torch.zeros(MOTION_DIM, dtype=torch.bool, device=device)
     mouth[list(face_regions()[0].channels)] = True
 
@@ -84,15 +82,6 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
         return terms | on_the_face(made.motion, batch["motion"], batch["mask"])
 
     return fit(model, losses, draw, out, LoopConfig(config.steps, config.learning_rate, seed=config.seed))
-
-
-def _hear_the_past(predictor: Predictor, mean: Tensor, deviation: Tensor) -> None:
-    """Has a fresh predictor begin with its past in deviations from its mean. (M,) each. Weights and angles are small:
-    beside a style's numbers, of about one, a lid that begins to fall would long go unnoticed."""
-    with torch.no_grad():
-        past = predictor.motion_map
-        past.weight /= deviation
-        past.bias -= past.weight @ mean
 
 
 def train_talker(
