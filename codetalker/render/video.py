@@ -79,8 +79,8 @@ class _Encoder:
         picture = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{size[0]}x{size[1]}", "-r", rate, "-i", "-"]
         speech = ["-f", "f32le", "-ar", str(SAMPLE_RATE), "-ac", "1", "-i", str(sound)]
         h264 = ["-c:v", "libx264", "-preset", "superfast", "-crf", "20", "-pix_fmt", "yuv420p"]
-        colour = ["-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709", "-color_primaries", "bt709",
-                  "-color_trc", "bt709"]  # fmt: skip
+        colour = ["-vf", "scale=out_color_matrix=bt709:flags=fast_bilinear", "-colorspace", "bt709"]
+        colour += ["-color_primaries", "bt709", "-color_trc", "bt709"]
         aac = ["-c:a", "aac", "-b:a", "96k"]
         command = [get_ffmpeg_exe(), "-y", "-v", "error", *picture, *speech, "-map", "0:v", "-map", "1:a"]
         command += [*h264, *colour, *aac, "-movflags", "+faststart", str(video)]
