@@ -99,7 +99,8 @@ def from_phones(phones: np.ndarray) -> np.ndarray:
 def from_mouth(animation: Animation) -> np.ndarray:
     """(T, 15) shares, largest where the mouth looks most like MOUTHS.
 
-    In the open talker's motion the largest is that of the phones in 57 % of frames (style `neutral`), 90 % in silence.
+    In the open talker's motion the largest is that of the phones in 45 % of frames of people's recordings (style
+    `neutral`), 74 % in silence.
     """
     weights = dict(zip(ARKIT_NAMES, animation.weights.T.astype(np.float64)))
 
