@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 from codetalker.errors import UserError
@@ -47,8 +48,17 @@ def prepare() -> Path:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     files = Path(tempfile.mkdtemp(prefix="codetalker-")).resolve()
     os.environ["GRADIO_TEMP_DIR"] = str(files)
-    atexit.register(shutil.rmtree, files, ignore_errors=True)
+    atexit.register(_remove, files)
     return files
+
+
+def _remove(folder: Path) -> None:
+    """With what a card that is just being made may still write into it."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 def leave(signum: int, frame: object) -> None:
