@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
-import time
+from contextlib import closing
 from pathlib import Path
 
 from codetalker.errors import UserError
@@ -48,17 +48,8 @@ def prepare() -> Path:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     files = Path(tempfile.mkdtemp(prefix="codetalker-")).resolve()
     os.environ["GRADIO_TEMP_DIR"] = str(files)
-    atexit.register(_remove, files)
+    atexit.register(shutil.rmtree, files, ignore_errors=True)
     return files
-
-
-def _remove(folder: Path) -> None:
-    """With what a card that is just being made may still write into it."""
-    for _ in range(20):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.1)
 
 
 def leave(signum: int, frame: object) -> None:
@@ -83,14 +74,15 @@ def serve(options: argparse.Namespace, files: Path) -> None:
     shelf = Shelf(entries, lending.open_bundle) if lending.is_lent() else Shelf(entries)
     shelf.load(None)
     studio = Studio(settings, shelf, sessions)
-    page = ui.build(studio)
-    threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
-    sessions.keep_sweeping()
-    address = ui.launch(page, studio, options.host, options.port, share=options.share == "yes", block=False)
-    log.set_up()  # the server has set up its own
-    log.tell("ready", device=shelf.device)
-    print(f"The page is on {address}", flush=True)
-    page.block_thread()
+    with closing(studio):
+        page = ui.build(studio)
+        threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
+        sessions.keep_sweeping()
+        address = ui.launch(page, studio, options.host, options.port, share=options.share == "yes", block=False)
+        log.set_up()  # the server has set up its own
+        log.tell("ready", device=shelf.device)
+        print(f"The page is on {address}", flush=True)
+        page.block_thread()
 
 
 if __name__ == "__main__":

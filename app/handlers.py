@@ -38,6 +38,7 @@ STAGES = {
     "render": ("Drawing the heads", 0.60),
 }
 STEP_SECONDS = 0.2  # a page that is told more often only flickers
+LEAVE_SECONDS = 5.0  # for a job to notice that the app leaves
 SEEDS = 2**31
 SIZES = (256, 384, 512, 768)  # pixels of a picture that visitors choose from, up to the host's
 OURS = "ours"  # the session whose results everybody may see
@@ -386,6 +387,13 @@ class Studio:
     def stop(self, key: str) -> None:
         """Ends the visitor's running job, if there is one, at its next step."""
         self.sessions.open(key).stop.set()
+
+    def close(self) -> None:
+        """Ends what is under way and removes all files: after the jobs, which write some till they notice."""
+        self.line.close()
+        self.sessions.stop_all()
+        self.line.drain(LEAVE_SECONDS)
+        self.sessions.close_all()
 
 
 def waiting(ahead: int) -> Step:

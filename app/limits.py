@@ -34,6 +34,7 @@ class Line:
         self._clock = clock
         self._places: list[Place] = []
         self._first_since = clock()
+        self._closed = False
         self._moved = threading.Condition()
 
     def __len__(self) -> int:
@@ -43,6 +44,8 @@ class Line:
     def enter(self, address: str) -> Place:
         """A place at the end, to be left by `leave`. Raises UserError where there is none to be had."""
         with self._moved:
+            if self._closed:
+                raise UserError("This server is going down: please come back in a few minutes")
             if sum(place.address == address for place in self._places) >= self.at_once:
                 raise UserError("Your last job is still under way: let it finish, or cancel it, then start this one")
             if len(self._places) > self.length:
@@ -63,6 +66,16 @@ class Line:
                 self._first_since = self._clock()
             self._places.remove(place)
             self._moved.notify_all()
+
+    def close(self) -> None:
+        """Lets nobody in any more."""
+        with self._moved:
+            self._closed = True
+
+    def drain(self, seconds: float) -> bool:
+        """Waits until all have left, at most so long; whether they have."""
+        with self._moved:
+            return self._moved.wait_for(lambda: not self._places, seconds)
 
     def busy_for(self) -> float:
         """Seconds that the first job has taken so far."""

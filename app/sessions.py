@@ -127,6 +127,12 @@ class Sessions:
 
         threading.Thread(target=forever, name="sweep", daemon=True).start()
 
+    def stop_all(self) -> None:
+        """Ends all jobs at their next step."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.stop.set()
+
     def close_all(self) -> None:
         for key in list(self._sessions):
             self.close(key)

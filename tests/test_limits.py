@@ -52,6 +52,17 @@ def test_the_line_keeps_its_order_its_length_and_one_place_an_address():
     assert len(line) == 0
 
 
+def test_a_closed_line_lets_nobody_in_and_is_soon_empty():
+    line = Line(length=2, at_once=1, an_hour=9)
+    place = line.enter("a")
+    line.close()
+    with pytest.raises(UserError, match="going down"):
+        line.enter("b")
+    assert not line.drain(0.01)
+    threading.Timer(0.05, line.leave, (place,)).start()
+    assert line.drain(10.0)
+
+
 def test_an_address_has_so_many_jobs_an_hour():
     now = 0.0
     line = Line(length=5, at_once=5, an_hour=2, clock=lambda: now)

@@ -63,8 +63,10 @@ def test_the_app_works_without_a_network_and_leaves_nothing(tmp_path):
     assert list((tmp_path / "files").iterdir()) == []
     text = (tmp_path / "log.txt").read_text()
     events = [json.loads(line) for line in text.splitlines() if line.startswith("{")]  # gradio has words of its own
-    job = [event for event in events if event.get("kind") == "animate"][-1]
-    assert job["outcome"] == "done" and job["seconds"]["total"] > 0 and job["frames"] > 0
+    jobs = [event for event in events if event.get("kind") == "animate"]
+    assert {job["outcome"] for job in jobs} <= {"done", "stopped"}  # stopped: an example that was being made
+    done = [job for job in jobs if job["outcome"] == "done"]
+    assert len(done) >= 2 and all(job["seconds"]["total"] > 0 and job["frames"] > 0 for job in done)
     assert "anna" not in text and "203.0.113" not in text and stored not in text
 
 
