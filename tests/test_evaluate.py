@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,6 +95,19 @@ def test_people_who_are_kept_for_testing_are_those_that_training_never_heard(tmp
     heard = people_of(tmp_path, 2)
     assert {voice: [name for name, _, _ in clips] for voice, clips in heard.items()} == {"new": ["3", "7"]}
     assert people_of(tmp_path / "nowhere", 2) == {}
+
+
+def test_recordings_are_grouped_by_how_their_names_begin(tmp_path, monkeypatch):
+    clips = [(name, noise(0.1), []) for name in ("LJ001.wav", "jfk.flac", "LJ002.wav", "1998.flac")]
+    monkeypatch.setattr(evaluate, "real_clips", lambda folder: clips)
+    options = SimpleNamespace(real=tmp_path, corpus=tmp_path, group=["women=LJ,1998", "men=jfk"])
+    heard = {name: [clip[0] for clip in group] for name, group in evaluate.people_heard(options).items()}
+    assert heard["women "] == ["LJ001.wav", "LJ002.wav", "1998.flac"] and heard["men "] == ["jfk.flac"]
+    assert len(heard[""]) == len(heard["10 dB noise "]) == 4
+    for wrong in ("women", "women=", "women=Eva"):
+        options.group = [wrong]
+        with pytest.raises(UserError, match="--group women"):
+            evaluate.people_heard(options)
 
 
 def motion_set(folder, features=None, styles=("neutral", "neutral", "capture", "lively")):

@@ -108,10 +108,15 @@ def on_open(options: argparse.Namespace, bundle: Bundle, data: FaceData | None) 
 
 
 def people_heard(options: argparse.Namespace) -> dict[str, list]:
-    """Recordings of people by what stands before their rows: those of --real, the same in noise, and each of the
-    corpus' speakers that training never heard."""
+    """Recordings of people by what stands before their rows: those of --real, the same in noise, the groups
+    asked for, and each of the corpus' speakers that training never heard."""
     real = real_clips(options.real)
     groups = {"": real, f"{NOISE:g} dB noise ": in_noise(real, NOISE)} if real else {}
+    for name, _, firsts in (group.partition("=") for group in options.group):
+        heard = [clip for clip in real if clip[0].startswith(tuple(filter(None, firsts.split(","))))]
+        if not heard:
+            raise UserError(f"--group {name}={firsts}: no recording in {options.real} has a name that begins so")
+        groups[f"{name} "] = heard
     return groups | {f"{voice} ": heard for voice, heard in people_of(options.corpus, EACH).items()}
 
 
@@ -211,6 +216,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--capture", type=Path, default=Path("../shared/capture"), help="that of the captured ones")
     parser.add_argument("--clips", type=int, help="at most so many held-out clips")
     parser.add_argument("--real", type=Path, default=Path("../shared/speech"), help="recordings with phones.json")
+    parser.add_argument(
+        "--group", action="append", default=[], metavar="NAME=FIRST,FIRST", help="rows of some of them, by file name"
+    )
     parser.add_argument("--lipsync", type=Path, default=Path("../shared/tools/lipsync.py"))
     parser.add_argument("--style", help="in which the recordings are spoken (default: the bundle's first)")
     parser.add_argument("--streamed", action="store_true", help="judge what is lost by hearing the recordings live")

@@ -1,4 +1,4 @@
-"""Trains the open speech encoder: phones from log-mels, on speech of the Debian engines, heavily augmented.
+"""Trains the open speech encoder: phones from log-mels, on speech by people and by engines, heavily augmented.
 
 How long it trains decides more than anything else; augmentation is what carries over to voices of real people.
 """
@@ -31,7 +31,7 @@ BILABIALS = ("p", "b", "m")
 
 @dataclass(frozen=True)
 class SpeechConfig:
-    """The run's numbers; about half an hour on two cores."""
+    """The run's numbers; about an hour and a half on a core of its own."""
 
     steps: int = 6_500
     batch: int = 14  # crops of CROP seconds
