@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks import load
+from app import handlers
+from benchmarks import load, visitors
 
 
 @pytest.mark.slow
@@ -16,12 +17,17 @@ def test_a_few_visitors(monkeypatch, capsys):
 
 
 def test_bad_files_are_as_they_say(tmp_path):
-    files = {path.name: path for path in load.make_bad_files(tmp_path)}
+    files = {path.name: path for path in visitors.make_bad_files(tmp_path)}
     assert len(files) == 8 and files["hours.flac"].stat().st_size < 8 * 2**20 < files["huge.wav"].stat().st_size
 
 
 def test_what_counts_as_refused():
-    assert (
-        load.outcome("429", "") == load.outcome("error", "12 jobs are waiting already: please come back") == "refused"
-    )
-    assert load.outcome("error", "Something broke on this machine") == "failed"
+    assert visitors.outcome("429", "") == "refused"
+    assert visitors.outcome("error", "12 jobs are waiting already: please come back") == "refused"
+    assert visitors.outcome("error", "Something broke on this machine") == "failed"
+
+
+def test_waiting_is_predicted_from_the_places_ahead():
+    told = (handlers.waiting(7).words, handlers.waiting(1).words, "Listening")
+    tally = visitors.Tally(services=[2.0, 4.0], ahead=[visitors.places_ahead(doing) for doing in told])
+    assert load.predicted(tally) == [21.0, 3.0, 0.0]
