@@ -1,4 +1,7 @@
-"""The page in Debian's Chromium: speech in, heads out, in 3D and as a video; a phone, a keyboard, a vote."""
+"""The page in Debian's Chromium: speech in, heads out, in 3D and as a video; a phone, a keyboard, a vote.
+
+How each page looked at last is kept in build/screenshots.
+"""
 
 import io
 import os
@@ -26,6 +29,9 @@ pytestmark = [
 PATIENCE = 300  # s, for machines with much else to do
 GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SPEAKS = "--autoplay-policy=no-user-gesture-required"
+SAID = ROOT / "assets" / "speech" / "question.flac"  # into the microphone, again and again
+LISTENS = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--use-file-for-fake-audio-capture="]
+SCREENSHOTS = ROOT / "build" / "screenshots"
 SYNC = 0.04  # s
 
 
@@ -60,17 +66,21 @@ def host(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(tmp_path_factory):
+    said = tmp_path_factory.mktemp("microphone") / "said.wav"
+    soundfile.write(said, *soundfile.read(SAID))
+    *fakes, heard = LISTENS
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=[*GL, SPEAKS], timeout=1000 * PATIENCE)
+        arguments = [*GL, SPEAKS, *fakes, f"{heard}{said}"]
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=1000 * PATIENCE)
         yield opened
         opened.close()
 
 
 @pytest.fixture
-def visit(host, browser):
+def visit(host, browser, request):
     """Opens the page, which must ask nobody else for anything, and must not break."""
-    asked, broken = [], []
+    asked, broken, pages = [], [], []
 
     def open_page(width=1280, height=900, **options):
         page = browser.new_context(viewport={"width": width, "height": height}, **options).new_page()
@@ -79,9 +89,14 @@ def visit(host, browser):
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(host[0])
         page.wait_for_selector("#start")
+        pages.append(page)
         return page
 
     yield open_page
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for page in pages:
+        page.screenshot(path=SCREENSHOTS / f"{request.node.name}.png", full_page=True)
+        page.context.close()
     assert broken == []
     assert [url for url in asked if not url.startswith((host[0], "data:", "blob:"))] == []
 
@@ -106,8 +121,7 @@ def look_at(page, seconds):
 
 def test_speech_becomes_heads_that_talk(visit, speech):
     page = visit()
-    page.set_input_files("#speech input[type=file]", speech)
-    page.get_by_role("button", name="Clear").wait_for()  # it is there
+    send(page, speech)
     page.locator("#style label").nth(1).click()
     page.locator("#start").click()
     page.wait_for_selector("talking-head[data-ready]")
@@ -149,6 +163,52 @@ def test_speech_becomes_heads_that_talk(visit, speech):
         assert start in download.value.path().read_bytes()[:16]
     assert "CodeTalker" in page.locator("#figures").inner_text()
     assert page.locator("#lips svg path").count() == 3
+
+
+def send(page, path):
+    page.set_input_files("#speech input[type=file]", path)
+    page.locator("#speech").get_by_role("button", name="Clear").wait_for()  # it is there
+
+
+def test_what_the_microphone_hears_is_said(visit):
+    page = visit()
+    page.get_by_role("button", name="Record audio").click()
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(3000)
+    page.locator("#speech").get_by_role("button", name="Stop").first.click()
+    page.locator("#speech .stop-button").wait_for(state="hidden")
+    page.locator("#start").click()
+    page.wait_for_function("(video => video && video.currentTime > 0.3)(document.querySelector('#video video'))")
+    with page.expect_download() as download:
+        page.locator("#download-npz").click()
+    with np.load(download.value.path()) as motion:
+        jaw = motion["weights"][:, list(motion["names"]).index("jawOpen")]
+    assert 1.5 < len(jaw) / 30 < 6 and jaw.max() > 0.15  # a mouth that talks
+
+
+def test_a_cancelled_job_ends_and_the_next_one_runs(visit, speech):
+    page = visit()
+    send(page, ROOT / "assets" / "speech" / "introduction.flac")
+    page.locator("#start").click()
+    page.locator("#cancel:enabled").click()
+    page.get_by_text("Stopped.").wait_for()
+    page.locator("#start:enabled").wait_for()
+    page.locator("#speech").get_by_role("button", name="Clear").click()
+    send(page, speech)
+    page.locator("#start").click()
+    page.wait_for_function("(video => video && video.currentTime > 0.3)(document.querySelector('#video video'))")
+
+
+def test_a_mistake_is_told_and_loses_nothing(visit, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(32000), 16000)
+    page = visit()
+    page.locator("#style label").nth(2).click()
+    send(page, tmp_path / "silent.wav")
+    page.locator("#start").click()
+    page.get_by_text("is silent: is the microphone muted").first.wait_for()
+    page.locator("#start:enabled").wait_for()
+    assert page.locator("#style input").nth(2).is_checked()
+    assert page.locator("#speech").get_by_role("button", name="Clear").is_visible()  # the speech is still there
 
 
 def test_a_phone_sees_all_of_it_in_its_language(visit):
