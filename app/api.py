@@ -9,9 +9,10 @@ import gradio as gr
 
 from codetalker.errors import UserError
 
-from .handlers import Result, Step, Stopped, Studio
+from .handlers import Studio
 from .limits import address_of
 from .log import tell
+from .steps import Result, Step, Stopped
 
 OUR_FAULT = "Something broke on this machine, and not because of you. Please try once more."
 

@@ -22,21 +22,14 @@ from codetalker.errors import UserError
 
 from .bundles import Shelf
 from .cards import EXAMPLES, Cards
-from .evidence import Evidence, gather
+from .evidence import gather
 from .limits import Line
 from .log import tell
 from .sessions import Session, Sessions
 from .settings import Settings
-from .takes import MIXED, Take, Takes
+from .steps import Result, Seen, Step, Stopped, overall, waiting
+from .takes import MIXED, Takes
 
-# What each stage is called on the page, and its share of the whole as measured on two cores.
-STAGES = {
-    "load": ("Getting ready", 0.02),
-    "speech": ("Listening", 0.08),
-    "talker": ("CodeTalker is choosing its moves", 0.20),
-    "baseline": ("FaceFormer is moving", 0.10),
-    "render": ("Drawing the heads", 0.60),
-}
 STEP_SECONDS = 0.2  # a page that is told more often only flickers
 LEAVE_SECONDS = 5.0  # for a job to notice that the app leaves
 SEEDS = 2**31
@@ -71,42 +64,6 @@ class Example:
     speech: Path
     style: str
     head: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far the job is: what it does now, and the whole's fraction in [0, 1].
-
-    stage: of STAGES, ahead: how many jobs come before; one of them tells the same as the words
-    """
-
-    words: str
-    fraction: float
-    stage: str = ""
-    ahead: int = 0
-
-
-@dataclass(frozen=True)
-class Seen(Step):
-    """The motion is known, and can be looked at before it is drawn: by the take, where it moves shapes."""
-
-    take: Take | None = None
-    evidence: Evidence | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """The finished files."""
-
-    video: Path
-    downloads: dict[str, Path]  # by kind: mp4, npz, csv, glb
-    report: dict  # as pipeline.animate gives it, and `waited`, seconds in the line
-    imported: bool = False  # the authors' weights, not ours
-    lost_gpu: bool = False  # made on the CPU, since the GPU failed
-
-
-class Stopped(Exception):
-    """The visitor pressed cancel, or left."""
 
 
 class Studio:
@@ -396,12 +353,6 @@ class Studio:
         self.sessions.close_all()
 
 
-def waiting(ahead: int) -> Step:
-    """ahead: the jobs that come before, at least 1"""
-    words = "You are next in line" if ahead == 1 else f"In line: {ahead} jobs are before yours"
-    return Step(words, 0.0, ahead=ahead)
-
-
 def log_job(kind: str, waited: float, took: float, outcome: object) -> None:
     """A line on one job. waited, took: seconds; outcome: what was made, or why it was not"""
     facts: dict = {"kind": kind, "waited": round(waited, 3), "took": round(took, 3)}
@@ -413,16 +364,6 @@ def log_job(kind: str, waited: float, took: float, outcome: object) -> None:
         tell("job", logging.ERROR, outcome, outcome="failed", **facts)
     else:
         tell("job", outcome="done", **facts)
-
-
-def overall(stage: str, fraction: float) -> Step:
-    """A stage's own fraction as one of the whole job."""
-    before = 0.0
-    for name, (words, share) in STAGES.items():
-        if name == stage:
-            return Step(words, min(1.0, before + share * fraction), name)
-        before += share
-    raise KeyError(stage)
 
 
 def stem_of(speech: Path) -> str:

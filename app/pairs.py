@@ -17,8 +17,9 @@ from codetalker.casting import head_for_bundle
 from codetalker.errors import UserError
 
 from .cards import EXAMPLES
-from .handlers import OURS, Step, Studio
+from .handlers import OURS, Studio
 from .sessions import Session
+from .steps import Step
 from .votes import QUESTIONS, Vote, Votes
 
 MODELS = ("talker", "baseline")

@@ -13,8 +13,9 @@ from codetalker.errors import UserError
 
 from . import evidence as lips
 from .api import OUR_FAULT
-from .handlers import Seen, Step, Stopped, Studio
+from .handlers import Studio
 from .log import tell
+from .steps import Seen, Step, Stopped
 from .takes import MIXED
 from .telling import doing
 from .words import say

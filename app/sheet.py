@@ -13,8 +13,9 @@ from codetalker.audio import load_speech
 from codetalker.casting import head_for_bundle
 from codetalker.errors import UserError
 
-from .handlers import Step, Studio
+from .handlers import Studio
 from .sessions import Session
+from .steps import Step
 
 SIZE = 192  # pixels of each picture
 MOST = 16  # styles: published bundles have 12 at most

@@ -5,7 +5,7 @@ from __future__ import annotations
 from codetalker.pipeline import CAPTIONS
 
 from .evidence import LATE, Evidence
-from .handlers import Result, Step
+from .steps import Result, Step
 from .words import say
 
 BREAK = "  \n"  # of a line, in Markdown

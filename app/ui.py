@@ -18,13 +18,14 @@ from codetalker.tuning import EXPRESSIVENESS, SMOOTHING
 from .api import add_endpoints
 from .cards import EXAMPLES
 from .door import Door
-from .handlers import SEEDS, SIZES, Look, Result, Seen, Step, Studio
+from .handlers import SEEDS, SIZES, Look, Studio
 from .health import health_route
 from .limits import address_of
 from .parts import STAGE, card_pictures, picture_of_lips, progress_bar, talking_head, watched
 from .sessions import MEGABYTE
 from .sheet import make_sheet
 from .stage import Stage
+from .steps import Result, Seen, Step
 from .telling import figures, in_words
 from .voting import Voting
 from .words import language_of, say, tables

@@ -11,10 +11,11 @@ import gradio as gr
 
 from codetalker.errors import UserError
 
-from .handlers import Step, Studio
+from .handlers import Studio
 from .limits import address_of
 from .pairs import SIDES, Pair, Pairs, Subject
 from .parts import progress_bar, watched
+from .steps import Step
 from .votes import QUESTIONS, Preference, Votes
 from .words import language_of, say
 

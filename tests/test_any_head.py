@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from heads import pack, tiny_glb, unpack
 
-from app.handlers import Result
+from app.steps import Result
 from app.telling import in_words
 from codetalker import cli
 from codetalker.errors import UserError

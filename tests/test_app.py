@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import handlers
+from app import handlers, steps
 from app.bundles import Shelf
-from app.handlers import Look, Result, Step, Stopped
+from app.handlers import Look
+from app.steps import Result, Step, Stopped
 from app.telling import in_words
 from codetalker.errors import UserError
 from codetalker.pipeline import STAGES
@@ -215,9 +216,9 @@ def test_one_job_at_a_time(make_studio, speech):
 
 
 def test_stages_of_the_page_are_the_pipelines():
-    assert tuple(handlers.STAGES) == STAGES
-    assert sum(share for _, share in handlers.STAGES.values()) == pytest.approx(1.0)
-    assert handlers.overall("load", 0.0).fraction == 0.0 and handlers.overall("render", 1.0).fraction == 1.0
+    assert tuple(steps.STAGES) == STAGES
+    assert sum(share for _, share in steps.STAGES.values()) == pytest.approx(1.0)
+    assert steps.overall("load", 0.0).fraction == 0.0 and steps.overall("render", 1.0).fraction == 1.0
 
 
 def test_names_of_uploads_become_safe():

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from app import bundles, log
-from app.handlers import Result
 from app.health import health
+from app.steps import Result
 from tests import studios
 from tests.studios import endless_animate, files_under, quick_animate, wait_until
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import handlers
+from app import steps
 from benchmarks import load, visitors
 
 
@@ -28,6 +28,6 @@ def test_what_counts_as_refused():
 
 
 def test_waiting_is_predicted_from_the_places_ahead():
-    told = (handlers.waiting(7).words, handlers.waiting(1).words, "Listening")
+    told = (steps.waiting(7).words, steps.waiting(1).words, "Listening")
     tally = visitors.Tally(services=[2.0, 4.0], ahead=[visitors.places_ahead(doing) for doing in told])
     assert load.predicted(tally) == [21.0, 3.0, 0.0]

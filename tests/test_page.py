@@ -12,9 +12,9 @@ import soundfile
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from app.evidence import best_lag, draw, gather, lip_gap, spans
-from app.handlers import Result
 from app.parts import LEGEND, VIEWER
 from app.sheet import columns_for, lay_out
+from app.steps import Result
 from app.takes import Takes
 from app.telling import figures, in_words
 from app.ui import as_hex, mixture
