@@ -18,6 +18,7 @@ import soundfile
 from PIL import Image
 
 from app.votes import Votes
+from benchmarks.page import visit as timed_visit
 from codetalker.shelf import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -246,3 +247,8 @@ def test_a_vote_is_counted(visit, host):
     results = host[1].results()
     assert results["realism"].votes == 1 and results["realism"].talker + results["sync"].talker == 1
     assert "CodeTalker was" in page.locator("#vote-status").inner_text()
+
+
+def test_what_a_visitor_waits_for_is_timed(host, browser, speech):
+    opened, in_3d, played = timed_visit(browser, host[0], speech)
+    assert 0 < opened and 0 < in_3d < played
