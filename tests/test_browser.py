@@ -251,4 +251,4 @@ def test_a_vote_is_counted(visit, host):
 
 def test_what_a_visitor_waits_for_is_timed(host, browser, speech):
     opened, in_3d, played = timed_visit(browser, host[0], speech)
-    assert 0 < opened and 0 < in_3d < played
+    assert opened > 0 and 0 < in_3d < played
