@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -84,7 +85,7 @@ def add_endpoints(studio: Studio) -> None:
 
     def note_upload(steps: Iterator, speech: str | None, request: gr.Request) -> Iterator:
         if speech:
-            studio.note_upload(key_of(request), speech)
+            studio.sessions.note_upload(key_of(request), Path(speech))
         yield from steps
 
     def address(request: gr.Request) -> str:

@@ -162,6 +162,7 @@ class Studio:
 
         def make(session: Session, progress: pipeline.Progress, show: Callable[[Step], None]) -> Result:
             progress("load", 0.0)  # raises if the visitor gave up while others were served
+            self._check_there(path)
             owner = self.sessions.open(OURS) if ours else session
             folder = owner.new_folder()
             job = pipeline.Job(
@@ -240,14 +241,17 @@ class Studio:
         """The speech's path. Raises UserError for what can be seen to be wrong before anything is done."""
         if not speech:
             raise UserError("Record or choose some speech first")
-        if not Path(speech).is_file():  # whoever sent the same file has left
-            raise UserError("That speech is not here any more: please send it once more")
+        self._check_there(Path(speech))
         chosen, heads = self.shelf.entry(weights), self.shelf.heads(weights)
         if head is not None and head not in heads:  # a visitor's text, never a path
             raise UserError(f"there is no head {head!r} for the weights {chosen.name}: there is {', '.join(heads)}")
         if not 0 <= seed < SEEDS:
             raise UserError(f"the seed {seed} is not a number from 0 to {SEEDS - 1}")
         return Path(speech)
+
+    def _check_there(self, speech: Path) -> None:
+        if not speech.is_file():  # the page was left open for longer than files are kept
+            raise UserError("That speech is not here any more: please send it once more")
 
     def in_line(
         self,
@@ -283,7 +287,7 @@ class Studio:
                 log_job(kind, waited, time.monotonic() - came - waited, made)
             except BaseException as error:  # handed to the visitor's thread, which raises it
                 # Who left took their folder along: what fails because of that is no error.
-                made = Stopped() if stop.is_set() else error
+                made = Stopped() if stop.is_set() else self._explained(error)
                 log_job(kind, waited, time.monotonic() - came - waited, made)
             done()  # before the page hears of it: its next job has a place
             steps.put(made)
@@ -314,6 +318,17 @@ class Studio:
             if not started:
                 done()
 
+    def _explained(self, error: BaseException) -> BaseException:
+        """Where the disk is full, anything may fail: that is what is told, then."""
+        if isinstance(error, (UserError, Stopped)):
+            return error
+        try:
+            self.sessions.check_room()
+        except UserError as full:
+            full.__cause__ = error
+            return full
+        return error
+
     def _on_what_works(self, make: Callable[[], Made]) -> Made:
         """On the CPU, from now on, where the GPU fails."""
         try:
@@ -335,11 +350,6 @@ class Studio:
             raise
         files = {path.suffix[1:]: path for path in folder.iterdir()}
         return Result(job.out, files, dict(report), self.shelf.entry(weights).imported, self.shelf.lost_gpu)
-
-    def note_upload(self, key: str, upload: str | Path) -> None:
-        """A file of the visitor's, to go when they go; what comes with the project stays."""
-        if self.sessions.uploads is not None and self.sessions.uploads in Path(upload).parents:
-            self.sessions.open(key).uploads.add(Path(upload))
 
     def stop(self, key: str) -> None:
         """Ends the visitor's running job, if there is one, at its next step."""

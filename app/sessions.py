@@ -25,7 +25,7 @@ class Session:
     folder: Path
     stop: threading.Event = field(default_factory=threading.Event)
     last_use: float = field(default_factory=time.monotonic)  # seconds
-    uploads: set[Path] = field(default_factory=set)  # their files outside the folder
+    uploads: dict[Path, int] = field(default_factory=dict)  # their files outside the folder: of when, in nanoseconds
     jobs: int = 0  # running now; a session at work is not removed by age
 
     def new_folder(self) -> Path:
@@ -65,19 +65,33 @@ class Sessions:
             session.last_use = time.monotonic()
             return session
 
+    def note_upload(self, key: str, upload: Path) -> None:
+        """A file of the visitor's, to go when they go; what is not among the uploads stays."""
+        if self.uploads is not None and self.uploads in upload.parents:
+            session = self.open(key)
+            with self._lock, contextlib.suppress(OSError):  # it is gone already, which the job will tell
+                session.uploads[upload] = upload.stat().st_mtime_ns
+
     def close(self, key: str) -> None:
         """Stops the visitor's job and removes their files; no error if they never came."""
         with self._lock:
             session = self._sessions.pop(key, None)
-            others = set().union(*(other.uploads for other in self._sessions.values()))
-        if session is not None:
+            if session is None:
+                return
             session.stop.set()
-            shutil.rmtree(session.folder, ignore_errors=True)
-            for upload in session.uploads - others:  # equal files of two visitors are stored once
-                upload.unlink(missing_ok=True)
-                if self.uploads is not None and upload.parent.parent == self.uploads:
-                    with contextlib.suppress(OSError):  # others' files of the same content and another name
-                        upload.parent.rmdir()
+            others = set().union(*(other.uploads for other in self._sessions.values()))
+            for upload, sent in session.uploads.items():
+                if upload not in others:  # equal files of two visitors are stored once
+                    self._remove(upload, sent)
+        shutil.rmtree(session.folder, ignore_errors=True)
+
+    def _remove(self, upload: Path, sent: int) -> None:
+        """Unless somebody has just sent the same once more, and is about to ask for something."""
+        with contextlib.suppress(OSError):  # it is gone, or its folder has files of the same content and another name
+            if upload.stat().st_mtime_ns == sent:
+                upload.unlink()
+                if upload.parent.parent == self.uploads:
+                    upload.parent.rmdir()
 
     def sweep(self) -> None:
         """Closes the sessions that have not been used for `keep_seconds`; uploads go at that age too."""

@@ -39,10 +39,8 @@ TRANSLATED = gr.I18n(**tables())
 
 def build(studio: Studio) -> gr.Blocks:
     """The page on a studio; start it with `launch`."""
-    keep = int(studio.settings.keep_seconds)
-    cleaning = (min(keep, 600), keep)  # seconds: how often uploads are looked at, and at what age they are removed
     gr.set_static_paths([EXAMPLES])  # served from there, and never cleaned away
-    with gr.Blocks(title="CodeTalker", analytics_enabled=False, delete_cache=cleaning) as page:
+    with gr.Blocks(title="CodeTalker", analytics_enabled=False) as page:
         gr.Markdown(TRANSLATED("introduction"), elem_id="introduction")
         with gr.Tab(TRANSLATED("tab_talk"), id="talk"):
             talk = _Talk(studio)
@@ -55,6 +53,7 @@ def build(studio: Studio) -> gr.Blocks:
 
         page.unload(leave)
         add_endpoints(studio)
+    # What is old is removed by studio.sessions: gradio would take what one who waits in line has sent.
     # The line is studio's own, fair to addresses. gradio's only hands over, and has no length that one could use up.
     return page.queue(max_size=None, api_open=False)
 
@@ -272,7 +271,7 @@ class _Talk:
         """Speech to the talking heads: in 3D as soon as they move, then the video, what can be told, and the files."""
         studio, language = self.studio, language_of(request.headers.get("accept-language"))
         if speech:
-            studio.note_upload(request.session_hash, speech)
+            studio.sessions.note_upload(request.session_hash, Path(speech))
         look = Look(
             baseline, int(size), as_hex(background) if coloured else None, float(expressiveness), float(smoothing)
         )

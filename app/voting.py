@@ -88,7 +88,7 @@ class Voting:
             subject = self.pairs.any_of_ours(judged)
             if whose == "mine":
                 subject = Subject(Path(speech), style, head, weights)
-                self.studio.note_upload(request.session_hash, speech)
+                self.studio.sessions.note_upload(request.session_hash, Path(speech))
             address = address_of(request, self.studio.settings.behind_proxy)
             yield from self.pairs.show(request.session_hash, address, subject)
 

@@ -92,14 +92,14 @@ class App:
                     return True
         return False
 
-    def memory(self) -> float:
-        """MB of the process and all that it started, what they share counted once."""
-        total = 0
+    def memory(self) -> list[float]:
+        """MB of the process, and of each that it started; what they share is counted once."""
+        taken = []
         for pid in self.family():
             with suppress(OSError):
                 lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-        return total / 1024
+                taken.append(sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024)
+        return taken
 
     def left(self) -> set[Path]:
         return {path for path in self.files.rglob("*") if path.is_file() and not path.name.startswith("votes.")}
@@ -232,22 +232,25 @@ def main(arguments: list[str] | None = None) -> int:
         log = read_log(app)
     if not mounted:
         told.append("no disk was filled: that needs root, and a mount")
-    grown = memory_after / memory_before - 1
+    grown = sum(memory_after) / sum(memory_before) - 1
     left = sorted(files_after - files_before)
     late = sum(page > PAGE_SECONDS for page in tally.pages)
     print(f"{options.visitors} visitors, {options.minutes:g} min: {'; '.join(told)}")
     print("jobs: " + ", ".join(f"{count} {name}" for name, count in sorted(tally.outcomes.items())))
+    for words, count in tally.words.most_common(5):
+        print(f"  {count} failed: {words}")
     print(f"waiting, s: {spread(tally.waits)}; service, s: {spread(tally.services)}")
     print(f"waiting as the line predicts, jobs ahead times the mean service, s: {spread(predicted(tally))}")
     print(f"the page while jobs ran, ms: {spread(tally.pages, 1000, 0)}; {late} of {len(tally.pages)} over 200")
-    print(f"memory, MB: {memory_before:.0f} before, {memory_after:.0f} after ({grown:+.1%})")
+    before, after = (" + ".join(f"{taken:.0f}" for taken in memory) for memory in (memory_before, memory_after))
+    print(f"memory of the app and its processes, MB: {before} before, {after} after ({grown:+.1%})")
     print(f"files left: {len(left)}; logged as broken: {log}; a job afterwards: {'done' if moving_on else 'NOT DONE'}")
     for line in [*map(str, left[:10]), *tally.wrong[:20]]:
         print(f"WRONG: {line}")
     return 0 if moving_on and not left and not tally.wrong and grown < 0.10 else 1
 
 
-def settled(app: App) -> tuple[set[Path], float]:
+def settled(app: App) -> tuple[set[Path], list[float]]:
     """Files and memory once the visitors' files are old enough to be gone."""
     time.sleep(2.5 * KEEP_SECONDS)
     return app.left(), app.memory()

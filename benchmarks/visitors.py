@@ -35,7 +35,15 @@ class Tally:
     services: list[float] = field(default_factory=list)
     pages: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)  # what must not be
+    words: Counter = field(default_factory=Counter)  # of those that failed, as the visitor is told
     owners: dict[str, int] = field(default_factory=dict)  # of each finished video's path, the visitor
+
+    def end(self, event: str, data: object) -> None:
+        """A job that came to nothing."""
+        ended = outcome(event, data)
+        self.outcomes[ended] += 1
+        if ended == "failed":
+            self.words[str(data.get("error", data) if isinstance(data, dict) else data)[:100]] += 1
 
 
 class Visitor:
@@ -78,7 +86,7 @@ class Visitor:
                 self.tally.outcomes["done"] += 1
                 self.check(data)
             elif event != "generating":
-                self.tally.outcomes[outcome(event, data)] += 1
+                self.tally.end(event, data)
 
     def check(self, data: list) -> None:
         """The video is mine, and can be had."""

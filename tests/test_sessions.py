@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,15 +14,15 @@ make_studio = studios.make_studio
 
 
 def test_sessions_are_random_separate_and_removed(tmp_path):
-    sessions = Sessions(keep_seconds=0.2, root=tmp_path)
+    sessions = Sessions(keep_seconds=0.2, root=tmp_path, uploads=tmp_path)
     a, b = sessions.open("a"), sessions.open("b")
     assert a.folder != b.folder and a.folder.name != "a"
     assert sessions.open("a") is a
     shared, own = tmp_path / "shared.wav", tmp_path / "own.wav"
     for upload in (shared, own):
         upload.touch()
-    a.uploads |= {shared, own}
-    b.uploads |= {shared}
+    for key, upload in (("a", shared), ("a", own), ("b", shared), ("b", Path(__file__))):
+        sessions.note_upload(key, upload)
     sessions.close("a")
     assert a.stop.is_set() and not a.folder.exists() and not own.exists() and shared.exists()
     b.jobs = 1
@@ -43,13 +44,16 @@ def test_uploads_go_with_their_visitor_and_by_age(tmp_path):
     for file in (mine, lost, unfinished):
         file.write_text("sound")
     sessions = Sessions(3600, uploads, uploads)
-    sessions.open("visitor").uploads.add(mine)
+    sessions.note_upload("visitor", mine)
     sessions.sweep()
     assert lost.exists() and unfinished.exists()
     for file in (mine, mine.parent, lost, lost.parent, unfinished):
         os.utime(file, (1e9, 1e9))
     sessions.sweep()
     assert mine.exists() and not lost.parent.exists() and not unfinished.exists()
+    sessions.close("visitor")
+    assert mine.exists()  # somebody has sent it anew, as its time tells
+    sessions.note_upload("visitor", mine)
     sessions.close("visitor")
     assert list(uploads.iterdir()) == [sessions.root]
 

@@ -11,6 +11,9 @@ const SPEEDS = [1, 0.5, 0.25];
 const FIELD_OF_VIEW = 17; // degrees, that of a portrait lens
 const TURN = 0.15; // radians for a key press
 const ROTATIONS = 3; // after the weights of the shapes: pitch, yaw, roll
+const LIGHTS = [[-0.48, 0.57, 0.67, 0xfff3e6, 2.2], [0.63, 0.42, -0.65, 0xdfe9ff, 1.6]]; // from where, colour, strength
+const SLOW = 45; // milliseconds from one picture to the next
+const COARSEST = 0.5; // of the screen's pixels, where the machine is slow
 
 class Motion {
   // told: what app/takes.py writes. models: [{name, values}], values: T x width numbers, frame by frame
@@ -89,6 +92,72 @@ class Figure {
   }
 }
 
+// Where heads are drawn: one for the page, since a context and its shaders take long to make, and it can be moved.
+class Stage {
+  constructor() {
+    this.canvas = Object.assign(document.createElement("canvas"), { tabIndex: 0, role: "img" });
+    this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: true, alpha: true });
+    this.scene = new Scene();
+    this.scene.add(new HemisphereLight(0xf4f6ff, 0x6b5f58, 1.5));
+    for (const [x, y, z, colour, strength] of LIGHTS) {
+      const light = new DirectionalLight(colour, strength);
+      light.position.set(x, y, z);
+      this.scene.add(light);
+    }
+    this.camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.01, 100);
+    this.controls = new OrbitControls(this.camera, this.canvas);
+    this.controls.enablePan = false;
+    this.share = 1; // of the screen's pixels
+  }
+
+  // The head of that address, drawn once where nobody sees it: what is only made on first use is there then.
+  show(address) {
+    if (address !== this.address) {
+      this.address = address;
+      this.figure = new GLTFLoader().loadAsync(address).then((gltf) => {
+        const figure = new Figure(gltf);
+        if (address !== this.address) return figure; // another one is wanted by now
+        this.root?.removeFromParent();
+        this.root = figure.root;
+        this.scene.add(this.root);
+        this.lookFromTheFront(figure);
+        this.renderer.render(this.scene, this.camera);
+        return figure;
+      });
+      this.figure.catch(() => (this.address = null));
+    }
+    return this.figure;
+  }
+
+  lookFromTheFront(figure) {
+    const { middle, height } = figure.portrait();
+    const away = height / 2 / Math.tan((FIELD_OF_VIEW * Math.PI) / 360);
+    this.camera.position.copy(middle).add(new Vector3(0, 0, away));
+    this.controls.target.copy(middle);
+    this.controls.minDistance = 0.3 * away;
+    this.controls.maxDistance = 2 * away;
+    this.controls.update();
+  }
+
+  orbit(around, up, zoom) {
+    const { target } = this.controls;
+    const away = this.camera.position.clone().sub(target).multiplyScalar(zoom);
+    away.applyAxisAngle(new Vector3(0, 1, 0), around);
+    away.applyAxisAngle(new Vector3(away.z, 0, -away.x).normalize(), up);
+    this.camera.position.copy(target).add(away);
+    this.controls.update();
+  }
+
+  fit(width, height) {
+    this.renderer.setPixelRatio(this.share * Math.min(devicePixelRatio, 2));
+    this.renderer.setSize(width, height, false);
+    this.camera.aspect = width / height;
+    this.camera.updateProjectionMatrix();
+  }
+}
+
+let stage = null;
+
 class TalkingHead extends HTMLElement {
   connectedCallback() {
     if (this.started) return;
@@ -110,16 +179,13 @@ class TalkingHead extends HTMLElement {
       this.audio.pause();
       URL.revokeObjectURL(this.audio.src);
       this.seen?.disconnect();
-      this.renderer?.dispose();
-      this.renderer?.forceContextLoss();
-      this.renderer = null;
     });
   }
 
   build() {
     const { words } = this;
     this.innerHTML = `
-      <div class="view"><canvas tabindex="0" role="img"></canvas><p class="told" role="status"></p></div>
+      <div class="view"><p class="told" role="status"></p></div>
       <div class="transport">
         <button type="button" class="play" disabled></button>
         <input type="range" class="time" min="0" max="1" value="0" disabled>
@@ -132,13 +198,11 @@ class TalkingHead extends HTMLElement {
         <button type="button" class="back"></button>
       </div>`;
     const find = (name) => this.querySelector(name);
-    this.canvas = find("canvas");
     this.play = find(".play");
     this.time = find(".time");
     this.clock = find(".clock");
     this.models = find(".models");
     this.audio = new Audio();
-    this.canvas.setAttribute("aria-label", words.canvas);
     this.time.setAttribute("aria-label", words.time);
     find(".models legend").textContent = words.model;
     find(".style span").textContent = words.style;
@@ -164,7 +228,6 @@ class TalkingHead extends HTMLElement {
       this.media.playbackRate = this.rate;
     });
     on(find(".back"), "click", () => this.lookFromTheFront());
-    on(this.canvas, "keydown", (event) => this.steer(event));
     for (const name of ["play", "pause", "ended"]) on(this.audio, name, () => this.showPlaying());
     // Of the page's video, which appears later than this: its events don't bubble, but they can be caught on their way.
     for (const name of ["play", "pause", "ended", "seeking"])
@@ -187,16 +250,17 @@ class TalkingHead extends HTMLElement {
   }
 
   async load() {
-    const [gltf, motion, sound] = await Promise.all([
-      new GLTFLoader().loadAsync(this.getAttribute("head")),
+    stage ??= new Stage();
+    const [figure, motion, sound] = await Promise.all([
+      stage.show(this.getAttribute("head")),
       this.fetchMotion(this.getAttribute("motion")),
       this.fetch("speech.wav").then((answer) => answer.blob()),
     ]);
     if (this.ending.signal.aborted) return;
     this.audio.src = URL.createObjectURL(sound); // whole, so that it can be played from anywhere
-    this.figure = new Figure(gltf);
+    this.figure = figure;
     this.take(motion);
-    this.setTheStage();
+    this.enter();
     this.play.disabled = this.time.disabled = false;
     this.tell("");
     this.dataset.ready = "yes";
@@ -247,49 +311,43 @@ class TalkingHead extends HTMLElement {
     }
   }
 
-  setTheStage() {
-    this.scene = new Scene();
-    this.scene.add(this.figure.root, new HemisphereLight(0xf4f6ff, 0x6b5f58, 1.5));
-    for (const [x, y, z, colour, strength] of [[-0.48, 0.57, 0.67, 0xfff3e6, 2.2], [0.63, 0.42, -0.65, 0xdfe9ff, 1.6]]) {
-      const light = new DirectionalLight(colour, strength);
-      light.position.set(x, y, z);
-      this.scene.add(light);
-    }
-    this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: true, alpha: true });
-    this.camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.01, 100);
-    this.controls = new OrbitControls(this.camera, this.canvas);
-    this.controls.enablePan = false;
-    this.controls.addEventListener("change", () => (this.dirty = true));
+  // Onto the stage, which whoever had it before leaves.
+  enter() {
+    const { signal } = this.ending;
+    stage.canvas.setAttribute("aria-label", this.words.canvas);
+    stage.canvas.addEventListener("keydown", (event) => this.steer(event), { signal });
+    this.querySelector(".view").prepend(stage.canvas);
+    this.look = () => (this.dirty = true);
+    stage.controls.addEventListener("change", this.look);
     this.lookFromTheFront();
     this.seen = new ResizeObserver(() => this.fit());
-    this.seen.observe(this.canvas.parentElement);
-    const draw = () => {
-      if (!this.renderer) return;
+    this.seen.observe(stage.canvas.parentElement);
+    let last = 0, late = 0;
+    const draw = (now) => {
+      if (signal.aborted || !this.contains(stage.canvas)) return stage.controls.removeEventListener("change", this.look);
+      const drawn = this.drawn;
       this.draw();
+      late = drawn !== this.drawn && now - last > SLOW ? late + 1 : 0;
+      if (late > 5 && stage.share > COARSEST) {
+        [stage.share, late] = [Math.max(COARSEST, 0.75 * stage.share), 0];
+        this.fit();
+      }
+      last = now;
       requestAnimationFrame(draw);
     };
-    draw();
+    requestAnimationFrame(draw);
   }
 
   fit() {
-    const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
+    const { clientWidth: width, clientHeight: height } = this.querySelector(".view");
     if (!width || !height) return;
-    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
-    this.renderer.setSize(width, height, false);
-    this.camera.aspect = width / height;
-    this.camera.updateProjectionMatrix();
+    stage.fit(width, height);
     this.dirty = true;
   }
 
   lookFromTheFront() {
-    if (!this.camera) return;
-    const { middle, height } = this.figure.portrait();
-    const away = height / 2 / Math.tan((FIELD_OF_VIEW * Math.PI) / 360);
-    this.camera.position.copy(middle).add(new Vector3(0, 0, away));
-    this.controls.target.copy(middle);
-    this.controls.minDistance = 0.3 * away;
-    this.controls.maxDistance = 2 * away;
-    this.controls.update();
+    if (!this.figure) return;
+    stage.lookFromTheFront(this.figure);
     this.dirty = true;
   }
 
@@ -300,7 +358,7 @@ class TalkingHead extends HTMLElement {
     this.dirty = false;
     const time = media.currentTime;
     this.figure.pose(this.motion.names, this.motion.at(this.model, time));
-    this.renderer.render(this.scene, this.camera);
+    stage.renderer.render(stage.scene, stage.camera);
     this.drawn = (this.drawn ?? 0) + 1;
     this.shown = time; // seconds
     if (document.activeElement !== this.time || !media.paused) this.time.value = time;
@@ -328,21 +386,10 @@ class TalkingHead extends HTMLElement {
     const zooms = { "+": 0.9, "=": 0.9, "-": 1.1 };
     if (event.key === " ") this.toggle();
     else if (event.key === "Home") this.lookFromTheFront();
-    else if (event.key in turns) this.orbit(...turns[event.key], 1);
-    else if (event.key in zooms) this.orbit(0, 0, zooms[event.key]);
+    else if (event.key in turns) stage.orbit(...turns[event.key], 1);
+    else if (event.key in zooms) stage.orbit(0, 0, zooms[event.key]);
     else return;
     event.preventDefault();
-  }
-
-  orbit(around, up, zoom) {
-    if (!this.camera) return;
-    const { target } = this.controls;
-    const away = this.camera.position.clone().sub(target).multiplyScalar(zoom);
-    away.applyAxisAngle(new Vector3(0, 1, 0), around);
-    away.applyAxisAngle(new Vector3(away.z, 0, -away.x).normalize(), up);
-    this.camera.position.copy(target).add(away);
-    this.controls.update();
-    this.dirty = true;
   }
 
   showPlaying() {
@@ -382,6 +429,18 @@ document.addEventListener("click", (event) => {
   media.currentTime = ((event.clientX - box.left) / box.width) * media.duration;
 });
 
+// The chosen head goes onto the stage before it has anything to say, unless the visitor pays for every byte.
+function setTheStage(weights) {
+  const number = [...document.querySelectorAll("#head input")].findIndex((input) => input.checked);
+  if (number < 0 || navigator.connection?.saveData || document.querySelector("talking-head")) return;
+  try {
+    stage ??= new Stage();
+    stage.show(`stage/${weights}/heads/${number}.glb`).catch(() => {});
+  } catch {
+    // no 3D here: the view says so when it is wanted
+  }
+}
+
 // The pictures to choose by are made when the server starts: the page fetches them anew as they get more.
 async function fetchPictures() {
   const style = document.querySelector("#cards style");
@@ -396,5 +455,6 @@ async function fetchPictures() {
   }
   setTimeout(fetchPictures, made && style.dataset.settled === String(made) ? 15000 : 2000);
   if (style) style.dataset.settled = made;
+  if (made) setTheStage(style.dataset.weights);
 }
 fetchPictures();
