@@ -14,7 +14,6 @@ ABOVE = {  # first letters of their channels
     "brows": ("brow",),
     "head": ("head",),
 }
-TEMPERATURE = {"lids": 0.6, "gaze": 1.0, "brows": 1.0, "head": 1.0}  # a lid that falls by chance flutters
 SMOOTHING = {"lids": 3, "gaze": 3, "brows": 7, "head": 15}  # frames: a blink takes four, a nod ten
 
 
@@ -29,9 +28,7 @@ def face_regions(mouth_parts: int = 4) -> tuple[RegionSpec, ...]:
         for region, first in ABOVE.items()
     }
     mouth = sorted(set(range(MOTION_DIM)) - set(sum(above.values(), ())))
-    drawn = [
-        RegionSpec(region, channels, 1, TEMPERATURE[region], SMOOTHING[region]) for region, channels in above.items()
-    ]
+    drawn = [RegionSpec(region, channels, 1, 1.0, SMOOTHING[region]) for region, channels in above.items()]
     return RegionSpec("mouth", tuple(mouth), mouth_parts), *drawn
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +16,7 @@ from .temporal import PrefixState, Shortcut, StackState
 
 LOSSES = ("feature", "cross_entropy")
 LOGIT_SCALE = 5.0  # at the start of training
+FEW = 2.0  # frames
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,25 @@ class TalkerSpec:
 class CodeQuery:
     """Which code a predicted feature means: its nearest entry, or a draw where the region has a temperature.
 
+    What is drawn goes on from the code before: how often each comes after it is known, and the feature speaks for some
+    and against others. Codes last, a few come at all after another, and no feature alone could tell 256 so sharply.
+
     expected: what is nearest to the mean of the entries under the logits, instead. Where speech leaves several codes
     open, their mean is the least far from each (squared error), and the likeliest may be far from all others.
     """
 
-    def __init__(self, codebooks: Tensor, scale: Tensor, temperatures: list[float], expected: bool = False) -> None:
-        """codebooks: (Q, K, C); scale: (Q,), of the logits; temperatures: one for each slot."""
+    def __init__(
+        self,
+        codebooks: Tensor,
+        scale: Tensor,
+        temperatures: list[float],
+        expected: bool = False,
+        transitions: Tensor | None = None,
+    ) -> None:
+        """codebooks: (Q, K, C); scale: (Q,), of the logits; temperatures: one for each slot.
+
+        transitions: (D, K + 1, K), of each drawn slot the logits of its codes after each of them and, last, after none.
+        """
         self.codebooks, self.scale, self.expected = codebooks, scale, expected
         self._entries = codebooks.transpose(1, 2).contiguous()  # (Q, C, K)
         self._norms = codebooks.square().sum(2)  # (Q, K)
@@ -50,8 +65,9 @@ class CodeQuery:
         self._flat = codebooks.flatten(0, 1)  # (Q * K, C)
         drawn = [slot for slot, temperature in enumerate(temperatures) if temperature > 0]
         self._drawn = torch.tensor(drawn, dtype=torch.long, device=codebooks.device)
-        heat = torch.tensor([temperatures[slot] for slot in drawn], device=codebooks.device)
-        self._sharpness = (scale[self._drawn] / heat)[:, None]  # (drawn slots, 1)
+        self._heat = torch.tensor([temperatures[slot] for slot in drawn], device=codebooks.device)[:, None]  # (D, 1)
+        self._after = None if transitions is None else transitions.flatten(0, 1)  # (D * (K + 1), K)
+        self._rows = torch.arange(len(drawn), device=codebooks.device) * (codebooks.shape[1] + 1)
 
     def distances(self, features: Tensor) -> Tensor:
         """Squared distances to the entries less |feature|^2: (B, T, Q, C) -> (B, T, Q, K)."""
@@ -61,9 +77,19 @@ class CodeQuery:
             distances = torch.baddbmm(self._norms[:, None], rows.float(), self._entries, alpha=-2)
         return distances.transpose(0, 1).unflatten(0, (batch, frames))
 
-    def logits(self, features: Tensor) -> Tensor:
-        """Of the codes; their largest is the nearest entry. (B, T, Q, C) -> (B, T, Q, K)."""
-        return -self.distances(features) * self.scale[:, None]
+    def logits(self, features: Tensor, before: Tensor | None = None) -> Tensor:
+        """Of the codes: (B, T, Q, C) -> (B, T, Q, K); the largest is the nearest entry's, unless there are transitions.
+
+        before: (B, T, Q), the codes of the frames before, K for none; None: none at all.
+        """
+        logits = -self.distances(features) * self.scale[:, None]
+        if self._after is None:
+            return logits
+        if before is None:
+            before = torch.full(features.shape[:3], self.codebooks.shape[1], device=features.device)
+        told = logits[:, :, self._drawn] + (self._norms * self.scale[:, None])[self._drawn]  # 2 feature * entry
+        after = F.embedding(before[:, :, self._drawn] + self._rows, self._after)
+        return logits.index_copy(2, self._drawn, told + after)
 
     def mean(self, logits: Tensor) -> Tensor:
         """The expected entries. (B, T, Q, K) -> (B, T, Q, C)."""
@@ -75,11 +101,16 @@ class CodeQuery:
             features = self.mean(self.logits(features))
         return self.distances(features).argmin(-1)
 
-    def __call__(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """features: (B, T, Q, C) -> codes (B, T, Q). Draws by Gumbel's trick; no generator: from the global one."""
+    def __call__(
+        self, features: Tensor, generator: torch.Generator | None = None, before: Tensor | None = None
+    ) -> Tensor:
+        """features: (B, T, Q, C) -> codes (B, T, Q). Draws by Gumbel's trick; no generator: from the global one.
+
+        before: as of `logits`
+        """
         codes = self.nearest(features)
         if len(self._drawn):
-            wanted = -self.distances(features)[:, :, self._drawn] * self._sharpness
+            wanted = self.logits(features, before)[:, :, self._drawn] / self._heat
             device = features.device if generator is None else generator.device
             chance = torch.rand(wanted.shape, generator=generator, device=device).to(wanted.device)
             noise = -(-chance.clamp(1e-9, 1 - 1e-7).log()).log()
@@ -95,13 +126,15 @@ class CodeQuery:
 class CodeState:
     """What `Talker.emit` keeps between frames.
 
-    stage1: its past, None where it is decoded plainly; vectors: all so far, (B, 1, Q, C) each, where they are needed
+    stage1: its past, None where it is decoded plainly; vectors: all so far, (B, 1, Q, C) each, where they are needed;
+    before: the last codes, (B, 1, Q)
     """
 
     query: CodeQuery
     generator: torch.Generator
     stage1: list[StackState | PrefixState] | None
     vectors: list[Tensor] = field(default_factory=list)
+    before: Tensor | None = None
 
 
 class Talker(nn.Module):
@@ -115,6 +148,10 @@ class Talker(nn.Module):
         slots = spec.autoencoder.slots
         self.feature_map = nn.Linear(spec.predictor.width, slots * spec.autoencoder.code_dim, bias=False)
         nn.init.zeros_(self.feature_map.weight)
+        self.temperatures = [region.temperature for region in spec.autoencoder.regions for _ in range(region.parts)]
+        drawn, entries = torch.tensor(self.temperatures) > 0, spec.autoencoder.entries
+        self.register_buffer("drawn", drawn, persistent=False)  # (Q,)
+        self.transitions = nn.Parameter(torch.zeros(int(drawn.sum()), entries + 1, entries)) if drawn.any() else None
         scale = torch.full((slots,), LOGIT_SCALE).log()
         if spec.code_loss == "cross_entropy":
             self.log_scale = nn.Parameter(scale)
@@ -131,9 +168,25 @@ class Talker(nn.Module):
         """The code query under the present weights. Logits are in units of each codebook's own variance."""
         codebooks = self.autoencoder.codebooks()
         spread = codebooks.var(1).sum(1).clamp_min(1e-8)  # (Q,)
-        temperatures = [region.temperature for region in self.spec.autoencoder.regions for _ in range(region.parts)]
         expected = self.spec.code_loss == "cross_entropy"
-        return CodeQuery(codebooks, self.log_scale.exp() / spread, temperatures, expected)
+        return CodeQuery(codebooks, self.log_scale.exp() / spread, self.temperatures, expected, self.transitions)
+
+    @torch.no_grad()
+    def count_transitions(self, motions: Iterable[Tensor]) -> None:
+        """Sets them to what these motions, (1, T, M) each, have, before a training. A code that was never seen after
+        another is as likely as it is at all, by FEW frames' weight."""
+        if self.transitions is None:
+            return
+        entries = self.spec.autoencoder.entries
+        counts = self.transitions.new_zeros(self.transitions[:, :entries].shape)  # (D, K, K)
+        for motion in motions:
+            for slot, codes in enumerate(self.autoencoder.encode(motion)[0][:, self.drawn].T):
+                pairs = torch.bincount(codes[:-1] * entries + codes[1:], minlength=entries**2)
+                counts[slot] += pairs.view(entries, entries)
+        often = counts.sum(1, keepdim=True) + 1 / entries
+        often = often / often.sum(2, keepdim=True)  # (D, 1, K)
+        after = (counts + FEW * often) / (counts.sum(2, keepdim=True) + FEW)
+        self.transitions.copy_(torch.cat([after, often], 1).log())
 
     def _features(self, hidden: Tensor) -> Tensor:
         return self.feature_map(hidden).unflatten(-1, (self.spec.autoencoder.slots, -1))  # (B, T, Q, C)
@@ -146,6 +199,7 @@ class Talker(nn.Module):
         own: float = 0.0,
         mask: Tensor | None = None,
         decode: bool = True,
+        strangers: float = 0.0,
     ) -> Prediction:
         """One training pass, teacher-forced but for a share `own` of frames that are the model's. The true past is seen
         as stage 1 gives it back, which is how generation will see its own.
@@ -153,7 +207,9 @@ class Talker(nn.Module):
         features: (B, S, D); motion: (B, T, M); style: (B, styles); mask: (B, T) bool, false where padded. Losses:
         "code" and, with decode, "motion" (squared error). Gradients pass the query straight through: to the feature
         (published), or to the mean entry under the logits (cross-entropy). Regions whose codes are drawn keep their
-        true past and stay out of "motion": what one draw began, the truth of another can't go on with.
+        true past and stay out of "motion": what one draw began, the truth of another can't go on with. But in a share
+        `strangers` of the clips that past is another clip's, and those codes are not judged: the others would read
+        from it what is only in the truth, and miss it where it is drawn.
         """
         frames = min(motion.shape[1], features.shape[1] // self.predictor.speech_per_frame)
         motion, mask = motion[:, :frames], None if mask is None else mask[:, :frames]
@@ -162,18 +218,23 @@ class Talker(nn.Module):
         memories = self.predictor.prepare(features, mask)
         with torch.no_grad():
             codes = self.autoencoder.encode(motion)
-            inputs = self.autoencoder.decode(query.lookup(codes))
+            lent = self.drawn & (torch.rand(len(codes), 1, 1, device=codes.device) < strangers)  # (B, 1, Q)
+            seen = torch.where(lent, codes.roll(1, 0), codes)
+            before = F.pad(seen[:, :-1], (0, 0, 1, 0), value=self.spec.autoencoder.entries)
+            inputs = self.autoencoder.decode(query.lookup(seen))
             if own > 0:
                 hidden = self.predictor(inputs, style, memories)
-                vectors = query.lookup(query(self._features(hidden)))
+                vectors = query.lookup(query(self._features(hidden), before=before))
                 inputs = mix_own(inputs, self.autoencoder.decode(vectors, known=inputs), own)
         predicted = self._features(self.predictor(inputs, style, memories))
-        logits = query.logits(predicted)
+        logits = query.logits(predicted, before)
         if self.spec.code_loss == "cross_entropy":
             code_loss = F.cross_entropy(logits.flatten(0, 2), codes.flatten(), reduction="none").view(codes.shape)
         else:
             code_loss = (predicted - query.lookup(codes)).square()
-        losses, made = {"code": masked_mean(code_loss, mask)}, None
+        judged = ~lent / (1 - strangers * self.drawn.float())  # as much in all, whatever the share
+        judged = judged.view(*judged.shape, *[1] * (code_loss.dim() - 3))
+        losses, made = {"code": masked_mean(code_loss * judged, mask)}, None
         if decode:
             made = self.autoencoder.decode(self._straight_through(predicted, logits, query), known=motion)
             losses["motion"] = masked_mean((made - motion).square(), mask)
@@ -198,7 +259,8 @@ class Talker(nn.Module):
     def emit(self, hidden: Tensor, state: CodeState) -> Tensor:
         """The next frame's latent, (B, 1, R), from the predictor's hidden state (B, 1, width); where it is decoded
         plainly, those of all frames so far."""
-        vectors = state.query.lookup(state.query(self._features(hidden), state.generator))
+        state.before = state.query(self._features(hidden), state.generator, state.before)
+        vectors = state.query.lookup(state.before)
         if state.stage1 is None or not self.spec.autoencoder.causal:
             state.vectors.append(vectors)
         if state.stage1 is None:

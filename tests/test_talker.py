@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from codetalker.predictor import mix_own
-from codetalker.talker import CodeQuery, TalkerSpec
+from codetalker.talker import FEW, CodeQuery, TalkerSpec
 from tests import models
 
 
@@ -72,6 +72,45 @@ def test_training_learns_the_codes(clip):
         optimiser.step()
     right = (talker.eval().losses(features, motion, style).logits.argmax(-1) == made.codes).float().mean()
     assert right > 0.8  # chance: 1/8
+
+
+@pytest.fixture
+def drawing(monkeypatch):
+    """A talker whose upper region is drawn, with a stage 1 whose codes tell the channels apart."""
+    talker = models.talker(causal=True, temperature=1.0)
+    channels = [0, 2, 4, 1, 3]  # of the mouth's slots and the upper ones
+    monkeypatch.setattr(talker.autoencoder, "encode", lambda motion: (7.99 * motion[..., channels].sigmoid()).long())
+    return talker
+
+
+def test_what_is_drawn_follows_the_transitions_that_were_counted(clip, drawing):
+    """Before a feature has learned to say anything, the codes come as often after each other as in the motions."""
+    (features, motion, style), talker = clip, drawing
+    torch.nn.init.zeros_(talker.feature_map.weight)
+    motions = torch.randn(1, 400, models.MOTION_DIM).cumsum(1)[:, ::40].repeat_interleave(40, 1)  # codes that last
+    talker.count_transitions([motions])
+    made = talker.losses(features, motion, style)
+    odds = made.logits[:, :, talker.drawn].softmax(-1)
+    codes = talker.autoencoder.encode(motions)[0]
+    for slot, number in enumerate(talker.drawn.nonzero()[:, 0]):
+        one = codes[:, number]
+        for before, shown in zip(made.codes[0, :-1, number], odds[0, 1:, slot]):
+            after = one[1:][one[:-1] == before]
+            if len(after):
+                share = torch.bincount(after, minlength=8) / len(after)
+                assert torch.allclose(shown, share, atol=FEW / (len(after) + FEW))
+
+
+def test_a_strangers_past_is_seen_above_the_mouth_and_not_judged(clip, drawing):
+    (features, motion, style), talker, strangers = clip, drawing, 1 - 1e-6
+    other = motion.clone()
+    other[0, :, 1::2] += 2.0  # the drawn channels of the first clip
+    own, changed = (talker.losses(features, one, style, strangers=strangers).logits for one in (motion, other))
+    assert torch.equal(own[0], changed[0]) and not torch.equal(own[1], changed[1])  # the second sees the first's
+    talker.zero_grad()
+    talker.losses(features, motion, style, strangers=strangers, decode=False).losses["code"].backward()
+    by_slot = talker.feature_map.weight.grad.unflatten(0, (len(talker.drawn), -1)).abs().sum((1, 2))
+    assert (by_slot[talker.drawn] == 0).all() and (by_slot[~talker.drawn] > 0).all()
 
 
 def test_own_frames_come_at_the_asked_share():

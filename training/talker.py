@@ -15,6 +15,7 @@ from codetalker.autoencoder import Autoencoder
 from codetalker.faceformer import FaceFormer
 from codetalker.head import load_head
 from codetalker.motion import MOTION_DIM
+from codetalker.predictor import Predictor
 from codetalker.specs import face_regions, open_faceformer, open_talker
 from codetalker.talker import Talker
 
@@ -42,6 +43,7 @@ class TalkerConfig:
     shut_mm: float = 2.0  # what counts as shut
     shut_weight: float = 3.0
     motion_weight: float = 0.3  # of the squared error, each channel in its own deviation
+    strangers: float = 0.5  # share of clips whose past above the mouth is another's; see Talker.losses
     seed: int = 0
 
 
@@ -49,9 +51,10 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
     motions = MotionSet(motion_folder)
     geometry = FaceGeometry(load_head(config.head)).to(device)
     model = model.to(device)
-    deviation = motion_statistics(motions)[1].to(device)
+    mean, deviation = (part.to(device) for part in motion_statistics(motions))
     mouth = torch.zeros(MOTION_DIM, dtype=torch.bool, device=device)
     mouth[list(face_regions()[0].channels)] = True
+    _notice_above(model.predictor, torch.where(mouth, 0.0, mean), torch.where(mouth, 1.0, deviation))
 
     def draw(index: int) -> dict[str, Tensor]:
         return motions.batch(config.batch, config.frames, (config.seed, index))
@@ -74,7 +77,8 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
     def losses(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         batch = {name: part.to(device) for name, part in batch.items()}
         own = OWN_FRAMES * min(1.0, step / (OWN_FULL * config.steps))
-        made = model.losses(batch["features"], batch["motion"], batch["style"], own, batch["mask"])
+        given = (batch["features"], batch["motion"], batch["style"], own, batch["mask"])
+        made = model.losses(*given, strangers=config.strangers) if isinstance(model, Talker) else model.losses(*given)
         error = ((made.motion - batch["motion"]) / deviation).square()
         terms = {"motion": config.motion_weight * error[batch["mask"]].mean()}
         if isinstance(model, Talker):
@@ -82,6 +86,18 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
         return terms | on_the_face(made.motion, batch["motion"], batch["mask"])
 
     return fit(model, losses, draw, out, LoopConfig(config.steps, config.learning_rate, seed=config.seed))
+
+
+def _notice_above(predictor: Predictor, mean: Tensor, deviation: Tensor) -> None:
+    """Has a fresh predictor begin with its past above the mouth in deviations from its mean, (M,) each.
+
+    Weights and angles are small: beside a style's numbers, of about one, a lid that begins to fall would long go
+    unnoticed. The mouth's stay as they are: it is to follow the speech, and not what it did before.
+    """
+    with torch.no_grad():
+        past = predictor.motion_map
+        past.weight /= deviation
+        past.bias -= past.weight @ mean
 
 
 def train_talker(
@@ -92,7 +108,10 @@ def train_talker(
     torch.manual_seed(config.seed)
     motions = MotionSet(motion_folder)
     spec = open_talker(motions.features.shape[1], len(motions.styles), stage1.spec)
-    return _train(Talker(spec, stage1), motion_folder, out / "talker", device, config)
+    model = Talker(spec, stage1).to(device)
+    counted = motions.split("train")[::4]  # enough of it
+    model.count_transitions(torch.from_numpy(motions.read(clip)[1])[None].to(device) for clip in counted)
+    return _train(model, motion_folder, out / "talker", device, config)
 
 
 def train_baseline(motion_folder: Path, out: Path, device: str, config: TalkerConfig | None = None) -> FaceFormer:
