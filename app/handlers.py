@@ -25,6 +25,7 @@ from .cards import EXAMPLES, Cards
 from .evidence import gather
 from .limits import Line
 from .log import tell
+from .memory import give_back
 from .sessions import Session, Sessions
 from .settings import Settings
 from .steps import Result, Seen, Step, Stopped, overall, waiting
@@ -296,6 +297,7 @@ class Studio:
             session.jobs -= 1
             session.last_use = time.monotonic()
             self.line.leave(place)
+            give_back()
 
         try:
             for ahead in self.line.wait(place, stop):

@@ -18,6 +18,7 @@ import soundfile
 from PIL import Image
 
 from app.votes import Votes
+from benchmarks.page import arguments_of
 from benchmarks.page import visit as timed_visit
 from codetalker.shelf import ROOT
 
@@ -28,10 +29,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
 ]
 PATIENCE = 300  # s, for machines with much else to do
-GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-SPEAKS = "--autoplay-policy=no-user-gesture-required"
-SAID = ROOT / "assets" / "speech" / "question.flac"  # into the microphone, again and again
-LISTENS = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--use-file-for-fake-audio-capture="]
+SAID = ROOT / "assets" / "speech" / "question.flac"  # into the microphone
 SCREENSHOTS = ROOT / "build" / "screenshots"
 SYNC = 0.04  # s
 
@@ -68,11 +66,8 @@ def host(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    said = tmp_path_factory.mktemp("microphone") / "said.wav"
-    soundfile.write(said, *soundfile.read(SAID))
-    *fakes, heard = LISTENS
+    arguments = arguments_of(SAID, tmp_path_factory.mktemp("microphone"))
     with playwright.sync_playwright() as started:
-        arguments = [*GL, SPEAKS, *fakes, f"{heard}{said}"]
         opened = started.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=1000 * PATIENCE)
         yield opened
         opened.close()
@@ -249,6 +244,6 @@ def test_a_vote_is_counted(visit, host):
     assert "CodeTalker was" in page.locator("#vote-status").inner_text()
 
 
-def test_what_a_visitor_waits_for_is_timed(host, browser, speech):
-    opened, in_3d, played = timed_visit(browser, host[0], speech)
+def test_what_a_visitor_waits_for_is_timed(host, browser):
+    opened, in_3d, played = timed_visit(browser, host[0], 2.0)
     assert opened > 0 and 0 < in_3d < played

@@ -6,6 +6,7 @@ import torch
 from codetalker.predictor import mix_own
 from codetalker.talker import FEW, CodeQuery, TalkerSpec
 from tests import models
+from training.talker import notice_above
 
 
 @pytest.fixture
@@ -150,3 +151,11 @@ def test_specs_that_clash_are_refused():
         TalkerSpec(models.predictor_spec(), models.autoencoder_spec(True), "hinge")
     with pytest.raises(ValueError, match="power of two of heads"):
         models.predictor_spec(heads=3)
+
+
+def test_a_fresh_predictor_hears_its_past_in_deviations():
+    predictor, z = models.faceformer().predictor, torch.randn(2, 5, models.MOTION_DIM)
+    mean, deviation = torch.randn(models.MOTION_DIM), torch.rand(models.MOTION_DIM) + 0.01
+    plain = predictor.motion_map(z)
+    notice_above(predictor, mean, deviation)
+    assert torch.allclose(predictor.motion_map(mean + deviation * z), plain, atol=1e-4)

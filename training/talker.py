@@ -54,7 +54,7 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
     mean, deviation = (part.to(device) for part in motion_statistics(motions))
     mouth = torch.zeros(MOTION_DIM, dtype=torch.bool, device=device)
     mouth[list(face_regions()[0].channels)] = True
-    _notice_above(model.predictor, torch.where(mouth, 0.0, mean), torch.where(mouth, 1.0, deviation))
+    notice_above(model.predictor, torch.where(mouth, 0.0, mean), torch.where(mouth, 1.0, deviation))
 
     def draw(index: int) -> dict[str, Tensor]:
         return motions.batch(config.batch, config.frames, (config.seed, index))
@@ -88,7 +88,7 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
     return fit(model, losses, draw, out, LoopConfig(config.steps, config.learning_rate, seed=config.seed))
 
 
-def _notice_above(predictor: Predictor, mean: Tensor, deviation: Tensor) -> None:
+def notice_above(predictor: Predictor, mean: Tensor, deviation: Tensor) -> None:
     """Has a fresh predictor begin with its past above the mouth in deviations from its mean, (M,) each.
 
     Weights and angles are small: beside a style's numbers, of about one, a lid that begins to fall would long go

@@ -322,17 +322,20 @@ class TalkingHead extends HTMLElement {
     this.lookFromTheFront();
     this.seen = new ResizeObserver(() => this.fit());
     this.seen.observe(stage.canvas.parentElement);
-    let last = 0, late = 0;
+    let last = 0, drew = false, late = 0, rest = 0;
     const draw = (now) => {
       if (signal.aborted || !this.contains(stage.canvas)) return stage.controls.removeEventListener("change", this.look);
-      const drawn = this.drawn;
-      this.draw();
-      late = drawn !== this.drawn && now - last > SLOW ? late + 1 : 0;
+      const took = drew ? now - last : 0; // until the browser was ready for another picture
+      if (took > SLOW) rest = now + took; // leaves as much time to all else, the page's video among it
+      late = took > SLOW ? late + 1 : drew ? 0 : late;
       if (late > 5 && stage.share > COARSEST) {
         [stage.share, late] = [Math.max(COARSEST, 0.75 * stage.share), 0];
         this.fit();
       }
       last = now;
+      const before = this.drawn;
+      if (now >= rest) this.draw();
+      drew = this.drawn !== before;
       requestAnimationFrame(draw);
     };
     requestAnimationFrame(draw);
