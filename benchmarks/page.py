@@ -43,11 +43,7 @@ def visit(browser: object, address: str, seconds: float) -> tuple[float, float, 
     page.goto(address)
     page.wait_for_selector("#start")
     opened = time.monotonic() - start
-    page.get_by_role("button", name="Record audio").click()
-    page.get_by_role("button", name="Record", exact=True).click()
-    page.wait_for_timeout(1000 * seconds)
-    page.locator("#speech").get_by_role("button", name="Stop").first.click()
-    page.locator("#speech .stop-button").wait_for(state="hidden")
+    record(page, seconds)
     start = time.monotonic()
     page.locator("#start").click()
     page.wait_for_selector("talking-head[data-ready]")
@@ -56,6 +52,15 @@ def visit(browser: object, address: str, seconds: float) -> tuple[float, float, 
     played = time.monotonic() - start
     context.close()
     return opened, in_3d, played
+
+
+def record(page: object, seconds: float) -> None:
+    """Speech for the page's job, by the microphone."""
+    page.get_by_role("button", name="Record audio").click()
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(1000 * seconds)
+    page.locator("#speech").get_by_role("button", name="Stop").first.click()
+    page.locator("#speech .stop-button").wait_for(state="hidden")
 
 
 def arguments_of(speech: Path, folder: Path) -> list[str]:

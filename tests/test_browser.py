@@ -5,7 +5,6 @@ How each page looked at last is kept in build/screenshots.
 
 import io
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,12 +17,11 @@ import soundfile
 from PIL import Image
 
 from app.votes import Votes
-from benchmarks.page import arguments_of
+from benchmarks.page import CHROMIUM, arguments_of, record
 from benchmarks.page import visit as timed_visit
 from codetalker.shelf import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
@@ -168,11 +166,7 @@ def send(page, path):
 
 def test_what_the_microphone_hears_is_said(visit):
     page = visit()
-    page.get_by_role("button", name="Record audio").click()
-    page.get_by_role("button", name="Record", exact=True).click()
-    page.wait_for_timeout(3000)
-    page.locator("#speech").get_by_role("button", name="Stop").first.click()
-    page.locator("#speech .stop-button").wait_for(state="hidden")
+    record(page, 3.0)
     page.locator("#start").click()
     page.wait_for_function("(video => video && video.currentTime > 0.3)(document.querySelector('#video video'))")
     with page.expect_download() as download:
