@@ -95,10 +95,10 @@ class CodeQuery:
         """The expected entries. (B, T, Q, K) -> (B, T, Q, C)."""
         return torch.einsum("btqk,qkc->btqc", logits.softmax(-1), self.codebooks)
 
-    def nearest(self, features: Tensor) -> Tensor:
-        """features: (B, T, Q, C) -> codes (B, T, Q), none of them drawn."""
+    def nearest(self, features: Tensor, logits: Tensor | None = None) -> Tensor:
+        """features: (B, T, Q, C) -> codes (B, T, Q), none of them drawn. logits: theirs, where they are known."""
         if self.expected:
-            features = self.mean(self.logits(features))
+            features = self.mean(self.logits(features) if logits is None else logits)
         return self.distances(features).argmin(-1)
 
     def __call__(
@@ -108,13 +108,14 @@ class CodeQuery:
 
         before: as of `logits`
         """
-        codes = self.nearest(features)
-        if len(self._drawn):
-            wanted = self.logits(features, before)[:, :, self._drawn] / self._heat
-            device = features.device if generator is None else generator.device
-            chance = torch.rand(wanted.shape, generator=generator, device=device).to(wanted.device)
-            noise = -(-chance.clamp(1e-9, 1 - 1e-7).log()).log()
-            codes[:, :, self._drawn] = (wanted + noise).argmax(-1)
+        if not len(self._drawn):
+            return self.nearest(features)
+        logits = self.logits(features, before)
+        codes, wanted = self.nearest(features, logits), logits[:, :, self._drawn] / self._heat
+        device = features.device if generator is None else generator.device
+        chance = torch.rand(wanted.shape, generator=generator, device=device).to(wanted.device)
+        noise = -(-chance.clamp(1e-9, 1 - 1e-7).log()).log()
+        codes[:, :, self._drawn] = (wanted + noise).argmax(-1)
         return codes
 
     def lookup(self, codes: Tensor) -> Tensor:
