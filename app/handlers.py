@@ -149,7 +149,7 @@ class Studio:
         Raises UserError for a mistake, Stopped after `stop`; neither leaves files behind. Closing the iterator stops
         the job.
         """
-        path = self._checked(speech, head, weights, seed)
+        path = self.checked(speech, head, weights, seed)
         chosen = self.shelf.entry(weights).name
         look = replace(look, size=look.size or self.settings.picture_size)
         if look.size > self.settings.picture_size:
@@ -162,8 +162,6 @@ class Studio:
         seen: list[Seen] = []
 
         def make(session: Session, progress: pipeline.Progress, show: Callable[[Step], None]) -> Result:
-            progress("load", 0.0)  # raises if the visitor gave up while others were served
-            self._check_there(path)
             owner = self.sessions.open(OURS) if ours else session
             folder = owner.new_folder()
             job = pipeline.Job(
@@ -188,7 +186,7 @@ class Studio:
 
             return self._make(job, chosen, progress, moved)
 
-        for step in self.in_line("animate", key, address, make):
+        for step in self.in_line("animate", key, path, address, make):
             if ours and isinstance(step, Result):
                 self._keep(wanted, seen[-1] if seen else None, step)
             yield step
@@ -227,18 +225,17 @@ class Studio:
         address: str = "",
     ) -> Iterator[Step | Path]:
         """As `generate`, but without drawing: the last is the .npz."""
-        path = self._checked(speech, None, weights, seed)
+        path = self.checked(speech, None, weights, seed)
 
         def make(session: Session, progress: pipeline.Progress, show: Callable[[Step], None]) -> Path:
-            progress("load", 0.0)
             out = session.new_folder() / f"{stem_of(path)}.npz"
             limit, bundle = self.settings.limit_seconds, self.shelf.load(weights)
             self._write_motion(path, out, bundle, model, style, seed, limit, progress)
             return out
 
-        yield from self.in_line("motion", key, address, make)
+        yield from self.in_line("motion", key, path, address, make)
 
-    def _checked(self, speech: str | Path | None, head: str | None, weights: str | None, seed: int) -> Path:
+    def checked(self, speech: str | Path | None, head: str | None, weights: str | None, seed: int) -> Path:
         """The speech's path. Raises UserError for what can be seen to be wrong before anything is done."""
         if not speech:
             raise UserError("Record or choose some speech first")
@@ -258,12 +255,14 @@ class Studio:
         self,
         kind: str,
         key: str,
+        speech: Path,
         address: str,
         make: Callable[[Session, pipeline.Progress, Callable[[Step], None]], Made],
     ) -> Iterator[Step | Made]:
         """Waits for the job's turn and does it in a thread of its own; what `make` returns is the last.
 
-        make: gets what it calls with stages and fractions, and what it calls with steps of its own
+        speech: what must still be there by then; make: gets what it calls with stages and fractions, and what it
+        calls with steps of its own
         """
         session = self.sessions.open(key)
         place, came = self.line.enter(address), time.monotonic()
@@ -280,9 +279,14 @@ class Studio:
                 told = time.monotonic()
                 steps.put(overall(stage, fraction))
 
+        def begin() -> Made:
+            progress("load", 0.0)  # raises if the visitor gave up while others were served
+            self._check_there(speech)
+            return make(session, progress, steps.put)
+
         def work() -> None:
             try:
-                made = self._on_what_works(lambda: make(session, progress, steps.put))
+                made = self._on_what_works(begin)
                 if isinstance(made, Result):
                     made.report["waited"] = round(waited, 3)
                 log_job(kind, waited, time.monotonic() - came - waited, made)

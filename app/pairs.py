@@ -99,7 +99,6 @@ class Pairs:
             return
 
         def make(session: Session, progress: pipeline.Progress, show: Callable[[Step], None]) -> Path:
-            progress("load", 0.0)
             owner = self._studio.sessions.open(OURS) if ours else session
             out = owner.new_folder() / "pair.mp4"
             try:
@@ -109,7 +108,7 @@ class Pairs:
                 raise
             return out
 
-        for step in self._studio.in_line("pair", key, address, make):
+        for step in self._studio.in_line("pair", key, subject.speech, address, make):
             if isinstance(step, Step):
                 yield step
                 continue

@@ -11,7 +11,6 @@ from pathlib import Path
 from codetalker import pipeline
 from codetalker.audio import load_speech
 from codetalker.casting import head_for_bundle
-from codetalker.errors import UserError
 
 from .handlers import Studio
 from .sessions import Session
@@ -25,23 +24,18 @@ def make_sheet(
     studio: Studio, key: str, address: str, speech: str | Path | None, head: str, weights: str, seed: int
 ) -> Iterator[Step | Path]:
     """Yields steps, then the video. Raises as Studio.generate does."""
-    if not speech:
-        raise UserError("Record or choose some speech first")
-    entry = studio.shelf.entry(weights)
-    if head not in studio.shelf.heads(weights):
-        raise UserError(f"there is no head {head!r} for the weights {entry.name}")
+    path, entry = studio.checked(speech, head, weights, seed), studio.shelf.entry(weights)
 
     def make(session: Session, progress: pipeline.Progress, show: Callable[[Step], None]) -> Path:
-        progress("load", 0.0)
         out = session.new_folder() / "styles.mp4"
         try:
-            _draw(studio, Path(speech), list(entry.styles)[:MOST], head, entry.name, seed, out, progress)
+            _draw(studio, path, list(entry.styles)[:MOST], head, entry.name, seed, out, progress)
         except BaseException:
             shutil.rmtree(out.parent, ignore_errors=True)
             raise
         return out
 
-    yield from studio.in_line("sheet", key, address, make)
+    yield from studio.in_line("sheet", key, path, address, make)
 
 
 def _draw(

@@ -182,6 +182,22 @@ def test_cancel_stops_the_job_and_the_next_one_runs(make_studio, speech):
     assert isinstance(list(studio.generate("visitor", speech, "calm", "ada"))[-1], Result)
 
 
+def test_speech_that_went_while_others_were_served_is_asked_for_again(make_studio, speech, monkeypatch):
+    studio = make_studio(quick_animate)
+    jobs = (
+        studio.generate("one", speech, "calm", "ada", address="one"),
+        studio.generate_motion("two", speech, "calm", address="two"),
+    )
+    others = studio.line.enter("another")
+    for job in jobs:
+        assert isinstance(next(job), Step)  # waiting
+    speech.unlink()
+    studio.line.leave(others)
+    for job in jobs:
+        with pytest.raises(UserError, match="send it once more"):
+            list(job)
+
+
 def test_leaving_in_the_middle_stops_the_job_and_removes_the_files(make_studio, speech):
     studio = make_studio(endless_animate)
     job = studio.generate("visitor", speech, "calm", "ada")
