@@ -24,7 +24,17 @@ from tests.test_streaming import noise, tiny_bundle
 from training import evaluate, rivals
 from training.datasets import FaceData
 from training.evaluate import against_truth, main, of_people, table
-from training.judging import HeldOut, cross_validated, held_out, in_noise, over_seeds, people_of, separability
+from training.judging import (
+    HeldOut,
+    above_the_mouth,
+    blinks,
+    cross_validated,
+    held_out,
+    in_noise,
+    over_seeds,
+    people_of,
+    separability,
+)
 from training.motion_set import FPS, MotionSet
 from training.protocols import official_split, on_data, read_mask
 
@@ -32,14 +42,17 @@ needs_head = pytest.mark.skipif(not list_heads(), reason="assets/heads holds no 
 
 
 class Parrot:
-    """Answers with the motion that its features hold; a seed moves the brows."""
+    """Answers with the motion that its features hold; a seed may move the brows."""
+
+    def __init__(self, by_seed=0.0):
+        self.by_seed = by_seed
 
     def encode(self, speech, model):
         return Heard(torch.from_numpy(speech)[None])
 
     def generate(self, heard, style, model, seed=0):
         motion = heard.features[0, :, :MOTION_DIM].numpy().copy()
-        motion[:, ARKIT_NAMES.index("browInnerUp")] += 0.1 * seed
+        motion[:, ARKIT_NAMES.index("browInnerUp")] += self.by_seed * seed
         return Animation.from_motion(motion, FPS)
 
     def generate_styles(self, heard, styles, model):
@@ -129,21 +142,33 @@ def test_the_truth_itself_has_no_error_and_a_still_face_has(tmp_path):
     perfect = against_truth(Parrot(), "talker", held_out(motion_set(tmp_path), "test"), head)
     restless = [name for name in perfect if "jitter" in name]
     followed = [name for name in perfect if "opening r" in name]
-    assert [perfect.pop(name) for name in restless + followed] == pytest.approx([1.0] * 6)
+    alive = ["brows' range / truth", "gaze's speed / truth", "head's speed / truth"]
+    assert [perfect.pop(name) for name in restless + followed + alive] == pytest.approx([1.0] * 9)
     assert perfect == pytest.approx(dict.fromkeys(perfect, 0.0), abs=1e-4)
     still = motion_set(tmp_path, np.zeros((40, MOTION_DIM), np.float16))
     frozen = against_truth(Parrot(), "talker", held_out(still, "test"), head)
     assert frozen["FDD mm2"] == frozen["|FDD| mm2"] > 0.1  # the truth is livelier
-    assert [frozen.pop(name) for name in restless + followed] == [0.0] * 6
+    assert [frozen.pop(name) for name in restless + followed + alive] == [0.0] * 9
     assert min(frozen.values()) > 0.1
     pooled = (3 * frozen["synthetic LVE mm2"] + frozen["capture LVE mm2"]) / 4
     assert frozen["LVE mm2"] == pytest.approx(pooled)
 
 
+def test_a_lid_that_falls_and_rises_has_blinked_and_one_that_hangs_has_not():
+    weights = np.zeros((60, len(ARKIT_NAMES)), np.float32)
+    lid = weights[:, ARKIT_NAMES.index("eyeBlinkLeft")]
+    lid[:] = 0.4
+    lid[10:14], lid[30:33], lid[50:] = (0.6, 1.0, 0.9, 0.5), 0.6, 1.0
+    assert blinks(weights) == 2
+    twice = Animation(np.concatenate([weights, weights]), np.ones((120, 3), np.float32), FPS)
+    once = Animation(weights, np.ones((60, 3), np.float32), FPS)
+    assert above_the_mouth([(twice, once), (once, once)])["blinks / truth"] == pytest.approx(4 / 6)
+
+
 @needs_head
 def test_seeds_that_move_the_brows_are_diverse_above_the_mouth_alone():
     clips = [HeldOut("neutral", np.full((8, MOTION_DIM), 0.1, np.float32), np.zeros((8, MOTION_DIM), np.float32))]
-    made = over_seeds(Parrot(), "talker", clips, load_head(list_heads()[0]))
+    made = over_seeds(Parrot(by_seed=0.1), "talker", clips, load_head(list_heads()[0]))
     assert made["diversity upper mm"] > 0.05 and made["diversity lips mm"] < 0.01
 
 

@@ -37,7 +37,7 @@ class MotionSetConfig:
     hours: float = 3.0  # of unique training speech
     recorded: float = 0.5  # share of it from recordings of people, where the corpus has as much
     variants: int = 3  # hearings of an utterance, the first one clean; each in another style
-    held_out: int = 60  # utterances each of the validation and test splits
+    held_out: int = 180  # utterances each of the validation and test splits, each style as often
     seed: int = 0
 
 
@@ -98,7 +98,8 @@ class _Preparer:
         rng = np.random.default_rng((self.config.seed, index))
         speech = self.corpus.speech(utterance)
         train = utterance.split == "train"
-        chosen = rng.permutation(list(STYLES))[: self.config.variants if train else 1]
+        names = list(STYLES)
+        chosen = rng.permutation(names)[: self.config.variants] if train else [names[index % len(names)]]
         heard = []
         for variant, style in enumerate(chosen):
             motion = articulate(utterance.phones, speech, STYLES[style], int(rng.integers(2**31)), FPS)

@@ -43,7 +43,7 @@ class Loudness:
         device = next(self.encoder.parameters()).device
         return Heard(self.encoder(torch.from_numpy(np.asarray(speech, np.float32)).to(device)[None]))
 
-    def generate(self, heard: Heard, style: str | None, model: str) -> Animation:
+    def generate(self, heard: Heard, style: str | None, model: str, seed: int = 0) -> Animation:
         features = heard.features[0].cpu().numpy()
         motion = np.zeros((len(features), MOTION_DIM), np.float32)
         motion[:, self.jaw] = np.polyval(self.line, self._loudness(features))
@@ -77,7 +77,7 @@ class Visemes:
     def encode(self, speech: np.ndarray, model: str) -> np.ndarray:
         return speech
 
-    def generate(self, speech: np.ndarray, style: str | None, model: str) -> Animation:
+    def generate(self, speech: np.ndarray, style: str | None, model: str, seed: int = 0) -> Animation:
         motion = articulate(self.phones(speech), speech, STYLES["neutral"], fps=FPS)
         still = np.zeros_like(motion)
         still[:, self.mouth] = motion[:, self.mouth]
