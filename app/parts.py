@@ -23,6 +23,7 @@ from .words import say
 VIEWER = ("canvas", "time", "model", "style", "speed", "back", "play", "pause", "loading", "gone", "failed")
 LEGEND = ("heard", "closures", "pauses", "gap", "described")
 TELL_FROM = 0.12  # of the whole: before, the time left is a guess
+BUSY = ":root:has(#status .progress, talking-head)"  # a page with more to look at than its choices
 STAGE = "stage"  # the folder of stage.py, seen from the page
 
 
@@ -41,13 +42,15 @@ def progress_bar(step: Step, elapsed: float, language: str) -> str:
 
 
 def card_pictures(studio: Studio, weights: str) -> str:
-    """CSS that gives each choice of #style and #head its picture; of styles a still one where no motion is wanted."""
+    """CSS that gives each choice of #style and #head its picture. Those of styles move, until there is more to look at:
+    then that of the style that is chosen, or pointed at. None does where no motion is wanted."""
     shelf, rules, still = studio.shelf, [], []
     for number in range(len(shelf.entry(weights).styles)):
-        chosen = f"#style label:nth-of-type({number + 1})::before"
-        picture = f"{STAGE}/{weights}/styles/{number}"
-        rules.append(f"{chosen} {{ background-image: url({picture}.webp) }}")
-        still.append(f"{chosen} {{ background-image: url({picture}-still.webp) }}")
+        card, picture = f"#style label:nth-of-type({number + 1})", f"{STAGE}/{weights}/styles/{number}"
+        resting = f"{{ background-image: url({picture}-still.webp) }}"
+        rules.append(f"{card}::before {{ background-image: url({picture}.webp), url({picture}-still.webp) }}")
+        rules.append(f"{BUSY} {card}:not(:hover, :focus-within, :has(:checked))::before {resting}")
+        still.append(f"{card}::before {resting}")
     for number in range(len(shelf.heads(weights))):
         picture = f"{STAGE}/{weights}/heads/{number}.webp"
         rules.append(f"#head label:nth-of-type({number + 1})::before {{ background-image: url({picture}) }}")
