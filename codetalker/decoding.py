@@ -84,7 +84,7 @@ class Decoded:
 @torch.inference_mode()
 def start(model: Model, style: Tensor, seed: int = 0, shortcut: Shortcut | None = None) -> DecodingState:
     """style: (B, styles) weights; shortcut: as in `decode`."""
-    output = model.start(torch.Generator().manual_seed(seed), shortcut=shortcut)
+    output = model.start(style, torch.Generator().manual_seed(seed), shortcut=shortcut)
     return DecodingState(model.predictor.style_vector(style), model.readout(), model.predictor.start(), output)
 
 
@@ -138,7 +138,7 @@ def generate_plainly(model: Model, features: Tensor, style: Tensor, seed: int = 
     """`generate` as the papers and the published code do it: each frame recomputes all before it. To compare with."""
     speech = model.predictor.hear(features.expand(len(style), -1, -1))
     readout = model.readout()
-    output = model.start(torch.Generator().manual_seed(seed), plain=True)
+    output = model.start(style, torch.Generator().manual_seed(seed), plain=True)
     unused = style.new_zeros(len(style), 1, model.predictor.motion_map.in_features)
     made, motion = [], unused[:, :0]
     for _ in range(speech.shape[1]):

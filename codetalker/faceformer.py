@@ -38,7 +38,9 @@ class FaceFormer(nn.Module):
     def readout(self) -> Readout:
         return Readout(self.motion_out.weight, self.motion_out.bias)
 
-    def start(self, generator: torch.Generator, plain: bool = False, shortcut: Shortcut | None = None) -> None:
+    def start(
+        self, style: Tensor, generator: torch.Generator, plain: bool = False, shortcut: Shortcut | None = None
+    ) -> None:
         """Nothing is drawn, nothing remembered beyond the predictor's own state."""
 
     def emit(self, hidden: Tensor, state: None) -> Tensor:

@@ -56,7 +56,8 @@ class CodeQuery:
     ) -> None:
         """codebooks: (Q, K, C); scale: (Q,), of the logits; temperatures: one for each slot.
 
-        transitions: (D, K + 1, K), of each drawn slot the logits of its codes after each of them and, last, after none.
+        transitions: (B, D, K + 1, K), of each clip and drawn slot the logits of its codes after each of them and, last,
+        after none.
         """
         self.codebooks, self.scale, self.expected = codebooks, scale, expected
         self._entries = codebooks.transpose(1, 2).contiguous()  # (Q, C, K)
@@ -66,8 +67,10 @@ class CodeQuery:
         drawn = [slot for slot, temperature in enumerate(temperatures) if temperature > 0]
         self._drawn = torch.tensor(drawn, dtype=torch.long, device=codebooks.device)
         self._heat = torch.tensor([temperatures[slot] for slot in drawn], device=codebooks.device)[:, None]  # (D, 1)
-        self._after = None if transitions is None else transitions.flatten(0, 1)  # (D * (K + 1), K)
-        self._rows = torch.arange(len(drawn), device=codebooks.device) * (codebooks.shape[1] + 1)
+        self._after = None if transitions is None else transitions.flatten(0, 2)  # (B * D * (K + 1), K)
+        if transitions is not None:
+            tables = torch.arange(transitions.shape[:2].numel(), device=codebooks.device) * transitions.shape[2]
+            self._tables = tables.view(-1, 1, len(drawn))  # where each begins, (B, 1, D)
 
     def distances(self, features: Tensor) -> Tensor:
         """Squared distances to the entries less |feature|^2: (B, T, Q, C) -> (B, T, Q, K)."""
@@ -88,7 +91,7 @@ class CodeQuery:
         if before is None:
             before = torch.full(features.shape[:3], self.codebooks.shape[1], device=features.device)
         told = logits[:, :, self._drawn] + (self._norms * self.scale[:, None])[self._drawn]  # 2 feature * entry
-        after = F.embedding(before[:, :, self._drawn] + self._rows, self._after)
+        after = F.embedding(before[:, :, self._drawn] + self._tables, self._after)
         return logits.index_copy(2, self._drawn, told + after)
 
     def mean(self, logits: Tensor) -> Tensor:
@@ -152,7 +155,8 @@ class Talker(nn.Module):
         self.temperatures = [region.temperature for region in spec.autoencoder.regions for _ in range(region.parts)]
         drawn, entries = torch.tensor(self.temperatures) > 0, spec.autoencoder.entries
         self.register_buffer("drawn", drawn, persistent=False)  # (Q,)
-        self.transitions = nn.Parameter(torch.zeros(int(drawn.sum()), entries + 1, entries)) if drawn.any() else None
+        each = (spec.predictor.styles, int(drawn.sum()), entries + 1, entries)
+        self.register_buffer("transitions", torch.zeros(each) if drawn.any() else None)  # logarithms
         scale = torch.full((slots,), LOGIT_SCALE).log()
         if spec.code_loss == "cross_entropy":
             self.log_scale = nn.Parameter(scale)
@@ -165,29 +169,39 @@ class Talker(nn.Module):
         self.autoencoder.eval()  # stage 1 is frozen, its codebooks too
         return self
 
-    def query(self) -> CodeQuery:
-        """The code query under the present weights. Logits are in units of each codebook's own variance."""
+    def query(self, style: Tensor) -> CodeQuery:
+        """The code query of clips in these styles, (B, styles), under the present weights. Logits are in units of each
+        codebook's own variance. A mixture goes on now as one style does, now as the other."""
         codebooks = self.autoencoder.codebooks()
         spread = codebooks.var(1).sum(1).clamp_min(1e-8)  # (Q,)
         expected = self.spec.code_loss == "cross_entropy"
-        return CodeQuery(codebooks, self.log_scale.exp() / spread, self.temperatures, expected, self.transitions)
+        after = self.transitions
+        if after is not None:
+            after = torch.einsum("bs,sdik->bdik", style, after.exp()).log()
+        return CodeQuery(codebooks, self.log_scale.exp() / spread, self.temperatures, expected, after)
 
     @torch.no_grad()
-    def count_transitions(self, motions: Iterable[Tensor]) -> None:
-        """Sets them to what these motions, (1, T, M) each, have, before a training. A code that was never seen after
-        another is as likely as it is at all, by FEW frames' weight."""
+    def count_transitions(self, clips: Iterable[tuple[int, Tensor]]) -> None:
+        """Sets them to what these clips have, a style's number and its motion, (1, T, M), before a training. What was
+        rarely seen after a code in a style is as likely as it is there in all styles, by FEW frames' weight, and
+        that in turn as it is at all, so far as the style has it at all."""
         if self.transitions is None:
             return
         entries = self.spec.autoencoder.entries
-        counts = self.transitions.new_zeros(self.transitions[:, :entries].shape)  # (D, K, K)
-        for motion in motions:
+        counts = torch.zeros_like(self.transitions[:, :, :entries])  # (S, D, K, K)
+        for style, motion in clips:
             for slot, codes in enumerate(self.autoencoder.encode(motion)[0][:, self.drawn].T):
                 pairs = torch.bincount(codes[:-1] * entries + codes[1:], minlength=entries**2)
-                counts[slot] += pairs.view(entries, entries)
-        often = counts.sum(1, keepdim=True) + 1 / entries
-        often = often / often.sum(2, keepdim=True)  # (D, 1, K)
-        after = (counts + FEW * often) / (counts.sum(2, keepdim=True) + FEW)
-        self.transitions.copy_(torch.cat([after, often], 1).log())
+                counts[style, slot] += pairs.view(entries, entries)
+
+        def odds(seen: Tensor, guess: Tensor) -> Tensor:
+            return (seen + FEW * guess) / (seen.sum(-1, keepdim=True) + FEW)
+
+        often = odds(counts.sum((0, 2)), torch.full((entries,), 1 / entries))[:, None]  # (D, 1, K)
+        styled = odds(counts.sum(2, keepdim=True), often)  # (S, D, 1, K)
+        guess = odds(counts.sum(0), often) * styled / often
+        after = odds(counts, guess / guess.sum(-1, keepdim=True))
+        self.transitions.copy_(torch.cat([after, styled], 2).log())
 
     def _features(self, hidden: Tensor) -> Tensor:
         return self.feature_map(hidden).unflatten(-1, (self.spec.autoencoder.slots, -1))  # (B, T, Q, C)
@@ -215,7 +229,7 @@ class Talker(nn.Module):
         frames = min(motion.shape[1], features.shape[1] // self.predictor.speech_per_frame)
         motion, mask = motion[:, :frames], None if mask is None else mask[:, :frames]
         features = features[:, : frames * self.predictor.speech_per_frame]
-        query = self.query()
+        query = self.query(style)
         memories = self.predictor.prepare(features, mask)
         with torch.no_grad():
             codes = self.autoencoder.encode(motion)
@@ -250,12 +264,14 @@ class Talker(nn.Module):
     def readout(self) -> Readout | None:
         return self.autoencoder.readout()
 
-    def start(self, generator: torch.Generator, plain: bool = False, shortcut: Shortcut | None = None) -> CodeState:
+    def start(
+        self, style: Tensor, generator: torch.Generator, plain: bool = False, shortcut: Shortcut | None = None
+    ) -> CodeState:
         """The state of `emit` before the first frame.
 
-        plain: stage 1 decodes everything anew at each frame; shortcut: as in Autoencoder.start.
+        style: (B, styles); plain: stage 1 decodes everything anew at each frame; shortcut: as in Autoencoder.start.
         """
-        return CodeState(self.query(), generator, None if plain else self.autoencoder.start(shortcut))
+        return CodeState(self.query(style), generator, None if plain else self.autoencoder.start(shortcut))
 
     def emit(self, hidden: Tensor, state: CodeState) -> Tensor:
         """The next frame's latent, (B, 1, R), from the predictor's hidden state (B, 1, width); where it is decoded

@@ -70,7 +70,7 @@ def test_past_600_frames_a_pass_over_the_result_gives_the_result(form):
     motion = decoding.generate(model, features, style)
     with torch.inference_mode():
         hidden = model.predictor(motion, style, model.predictor.prepare(features))
-        state = model.start(torch.Generator().manual_seed(0))
+        state = model.start(style, torch.Generator().manual_seed(0))
         again = torch.cat([model.emit(one, state) for one in hidden.split(1, 1)], 1)
         again = decoding.Decoded(again, model.readout()).motion()
     assert torch.allclose(again, motion, atol=1e-4)

@@ -126,7 +126,7 @@ def directly(bundle, speech: np.ndarray, heard_at_once: int, look_ahead: float, 
         if at_end:
             break
     speech_heard = torch.cat(parts, 1)
-    output, motion = model.start(torch.Generator().manual_seed(5), plain=True), torch.zeros(1, 0, MOTION_DIM)
+    output, motion = model.start(style, torch.Generator().manual_seed(5), plain=True), torch.zeros(1, 0, MOTION_DIM)
     for _ in range(total):
         inputs = torch.cat([motion, torch.zeros(1, 1, MOTION_DIM)], 1)
         hidden = model.predictor(inputs, style, [speech_heard] * len(model.predictor.layers))

@@ -85,14 +85,17 @@ def drawing(monkeypatch):
 
 
 def test_what_is_drawn_follows_the_transitions_that_were_counted(clip, drawing):
-    """Before a feature has learned to say anything, the codes come as often after each other as in the motions."""
+    """Before a feature has learned to say anything, the codes come as often after each other as in the style's motions,
+    and in a mixture of styles as one style and the other have it."""
     (features, motion, style), talker = clip, drawing
     torch.nn.init.zeros_(talker.feature_map.weight)
-    motions = torch.randn(1, 400, models.MOTION_DIM).cumsum(1)[:, ::40].repeat_interleave(40, 1)  # codes that last
-    talker.count_transitions([motions])
+    motions = torch.randn(3, 400, models.MOTION_DIM).cumsum(1)[:, ::40].repeat_interleave(40, 1)  # codes that last
+    talker.count_transitions((number, one[None]) for number, one in enumerate(motions))
+    style = torch.zeros_like(style)
+    style[:, 1] = 1.0
     made = talker.losses(features, motion, style)
     odds = made.logits[:, :, talker.drawn].softmax(-1)
-    codes = talker.autoencoder.encode(motions)[0]
+    codes = talker.autoencoder.encode(motions[1:2])[0]
     for slot, number in enumerate(talker.drawn.nonzero()[:, 0]):
         one = codes[:, number]
         for before, shown in zip(made.codes[0, :-1, number], odds[0, 1:, slot]):
@@ -100,6 +103,11 @@ def test_what_is_drawn_follows_the_transitions_that_were_counted(clip, drawing):
             if len(after):
                 share = torch.bincount(after, minlength=8) / len(after)
                 assert torch.allclose(shown, share, atol=FEW / (len(after) + FEW))
+    nothing, before = torch.zeros(1, 8, 5, 4), torch.arange(8)[None, :, None].expand(1, 8, 5)
+    styles = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.3, 0.7, 0.0]])
+    one, other, mixed = (talker.query(style[None]).logits(nothing, before)[..., 3:, :].softmax(-1) for style in styles)
+    assert not torch.allclose(one, other, atol=0.1)
+    assert torch.allclose(mixed, 0.3 * one + 0.7 * other, atol=1e-5)
 
 
 def test_a_strangers_past_is_seen_above_the_mouth_and_not_judged(clip, drawing):

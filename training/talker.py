@@ -109,8 +109,10 @@ def train_talker(
     motions = MotionSet(motion_folder)
     spec = open_talker(motions.features.shape[1], len(motions.styles), stage1.spec)
     model = Talker(spec, stage1).to(device)
-    counted = motions.split("train")[::4]  # enough of it
-    model.count_transitions(torch.from_numpy(motions.read(clip)[1])[None].to(device) for clip in counted)
+    counted = motions.split("train")
+    model.count_transitions(
+        (motions.styles.index(clip.style), torch.from_numpy(motions.read(clip)[1])[None].to(device)) for clip in counted
+    )
     return _train(model, motion_folder, out / "talker", device, config)
 
 
