@@ -13,6 +13,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+from app import memory
 from codetalker.errors import UserError
 
 
@@ -44,6 +45,7 @@ def read_options() -> argparse.Namespace:
 
 def prepare() -> Path:
     """Before gradio is imported: no telemetry, and one folder of this process for all files of the visitors."""
+    memory.keep_little()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     files = Path(tempfile.mkdtemp(prefix="codetalker-")).resolve()
