@@ -66,8 +66,10 @@ def serve(options: argparse.Namespace, files: Path) -> None:
     from app.handlers import Studio
     from app.sessions import Sessions
     from app.settings import Settings
+    from codetalker.render import give_way
     from codetalker.shelf import find_entries
 
+    give_way()
     log.set_up()
     settings = Settings.from_environment()
     # Inside gradio's folder, so that it serves the files where they are instead of copying them.

@@ -137,3 +137,12 @@ def test_a_motion_that_breaks_off_is_survived(head):
     with pytest.raises(ValueError, match="no more"):
         list(shared_process().frames([figure_of(head)], SIZE, broken()))
     assert len(frames_of(head, motion(2))) == 2
+
+
+def test_a_renderer_that_gives_way_is_nicer_than_its_parent():
+    process = RenderProcess()
+    process.nice = 3
+    process.start()
+    threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+    assert min(os.getpriority(os.PRIO_PROCESS, thread) for thread in threads) == os.getpriority(os.PRIO_PROCESS, 0) + 3
+    process.stop()

@@ -51,6 +51,7 @@ class RenderProcess:
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
         self.renderer = ""  # its name, once it runs
+        self.nice = 0  # of the next one that is started: above 0 it leaves others the first turn
 
     @property
     def pid(self) -> int | None:
@@ -156,7 +157,8 @@ class RenderProcess:
         ours, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  both live as long as the process
         self._memory = tempfile.TemporaryFile(dir=_memory_folder())  # noqa: SIM115
-        command = [sys.executable, "-m", "codetalker.render.worker", str(theirs.fileno()), str(self._memory.fileno())]
+        command = [sys.executable, "-m", "codetalker.render.worker"]
+        command += map(str, (theirs.fileno(), self._memory.fileno(), self.nice))
         environment = os.environ | ENVIRONMENT
         self._process = subprocess.Popen(
             command,

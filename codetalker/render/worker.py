@@ -1,6 +1,7 @@
 """The renderer's process: owns the GL context, draws what it is told to.
 
-Started by `process.py` as `python -m codetalker.render.worker SOCKET MEMORY`, two inherited file descriptors.
+Started by `process.py` as `python -m codetalker.render.worker SOCKET MEMORY NICE`: two inherited file descriptors, and
+by how much it leaves others the first turn.
 Messages in: ("show", figures, size, slots, background) and ("draw", slot, yaw); out: the renderer's name once it
 is ready, "shown" for a new scene, and each drawn slot in order. A slot of the shared memory holds the vertices that
 come in and the picture that goes out.
@@ -17,13 +18,11 @@ from multiprocessing.connection import Connection
 
 from .slots import Slots
 
-NICE = 5  # what answers visitors goes first
-
 
 def main() -> None:
     faulthandler.enable()  # a crash inside the driver tells where, on stderr
-    os.nice(NICE)
     connection, memory = Connection(int(sys.argv[1])), int(sys.argv[2])
+    os.nice(int(sys.argv[3]))
     from .scene import Stage
 
     stage = Stage()
