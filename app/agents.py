@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,12 @@ def tools(address: str) -> MCPServer:
             Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as fetched:
             try:
-                client = Client(address, verbose=False, download_files=fetched)
-                answer = client.predict(*given, api_name=endpoint)
+                with closing(Client(address, verbose=False, download_files=fetched)) as client:
+                    answer = client.predict(*given, api_name=endpoint)
             except AppError as error:
                 raise ToolError(str(error)) from None
             except (httpx.HTTPError, OSError, ValueError) as error:
                 raise ToolError(f"the page at {address} does not answer: {error}") from None
-            client.close()
             return kept(answer, Path(fetched).resolve(), Path(folder).resolve())
 
     @server.tool()
@@ -54,7 +54,7 @@ def tools(address: str) -> MCPServer:
 
         Args:
             speech: path of a sound file of up to two minutes: wav, flac, ogg, opus, mp3, m4a, aiff, webm
-            folder: where the files go that are made
+            folder: where the files go that are made, in place of others of their names
             style: a speaking style of `styles`, or a mixture as in "calm:0.7,lively:0.3"; empty for the first
             head: of `styles`; empty for the first
             weights: of `styles`; empty for the first

@@ -15,7 +15,8 @@ ABOVE = {  # first letters of their channels
     "head": ("head",),
 }
 SMOOTHING = {"lids": 3, "gaze": 3, "brows": 7, "head": 15}  # frames: a blink takes four, a nod ten
-TEMPERATURES = {"lids": 1.0, "gaze": 0.85, "brows": 1.0, "head": 0.85}  # eyes and heads as fast as the truth's
+# At 1, eyes and heads are half as fast again as the truth's.
+TEMPERATURES = {"lids": 1.0, "gaze": 0.85, "brows": 1.0, "head": 0.85}
 
 
 def face_regions(mouth_parts: int = 4) -> tuple[RegionSpec, ...]:

@@ -197,7 +197,7 @@ class Talker(nn.Module):
         def odds(seen: Tensor, guess: Tensor) -> Tensor:
             return (seen + FEW * guess) / (seen.sum(-1, keepdim=True) + FEW)
 
-        often = odds(counts.sum((0, 2)), torch.full((entries,), 1 / entries))[:, None]  # (D, 1, K)
+        often = odds(counts.sum((0, 2)), counts.new_full((entries,), 1 / entries))[:, None]  # (D, 1, K)
         styled = odds(counts.sum(2, keepdim=True), often)  # (S, D, 1, K)
         guess = odds(counts.sum(0), often) * styled / often
         after = odds(counts, guess / guess.sum(-1, keepdim=True))

@@ -182,7 +182,7 @@ def test_cancel_stops_the_job_and_the_next_one_runs(make_studio, speech):
     assert isinstance(list(studio.generate("visitor", speech, "calm", "ada"))[-1], Result)
 
 
-def test_speech_that_went_while_others_were_served_is_asked_for_again(make_studio, speech, monkeypatch):
+def test_speech_that_went_while_others_were_served_is_asked_for_again(make_studio, speech):
     studio = make_studio(quick_animate)
     jobs = (
         studio.generate("one", speech, "calm", "ada", address="one"),
