@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import queue
 import shutil
-import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -23,22 +18,20 @@ from codetalker.errors import UserError
 from .bundles import Shelf
 from .cards import EXAMPLES, Cards
 from .evidence import gather
+from .jobs import Jobs, check_there
 from .limits import Line
 from .log import tell
-from .memory import give_back
 from .sessions import Session, Sessions
 from .settings import Settings
-from .steps import Result, Seen, Step, Stopped, overall, waiting
+from .steps import Result, Seen, Step, overall
 from .takes import MIXED, Takes
 
-STEP_SECONDS = 0.2  # a page that is told more often only flickers
 LEAVE_SECONDS = 5.0  # for a job to notice that the app leaves
 SEEDS = 2**31
 SIZES = (256, 384, 512, 768)  # pixels of a picture that visitors choose from, up to the host's
 OURS = "ours"  # the session whose results everybody may see
 EXAMPLE_NAMES = ("introduction.flac", "question.flac", "moon.flac")
 KEPT = 60  # results of our own examples; one takes about a megabyte
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -82,6 +75,7 @@ class Studio:
         self.shelf = shelf
         self.sessions = sessions
         self.line = Line(settings.queue_length, settings.jobs_at_once, settings.jobs_an_hour)
+        self.jobs = Jobs(self.line, sessions, shelf)
         self.takes = Takes()
         self.cards = Cards(sessions.root / "cards", shelf, self.line)
         self.warm = False  # everything is loaded
@@ -186,7 +180,7 @@ class Studio:
 
             return self._make(job, chosen, progress, moved)
 
-        for step in self.in_line("animate", key, path, address, make):
+        for step in self.jobs.run("animate", key, path, address, make):
             if ours and isinstance(step, Result):
                 self._keep(wanted, seen[-1] if seen else None, step)
             yield step
@@ -233,117 +227,19 @@ class Studio:
             self._write_motion(path, out, bundle, model, style, seed, limit, progress)
             return out
 
-        yield from self.in_line("motion", key, path, address, make)
+        yield from self.jobs.run("motion", key, path, address, make)
 
     def checked(self, speech: str | Path | None, head: str | None, weights: str | None, seed: int) -> Path:
         """The speech's path. Raises UserError for what can be seen to be wrong before anything is done."""
         if not speech:
             raise UserError("Record or choose some speech first")
-        self._check_there(Path(speech))
+        check_there(Path(speech))
         chosen, heads = self.shelf.entry(weights), self.shelf.heads(weights)
         if head is not None and head not in heads:  # a visitor's text, never a path
             raise UserError(f"there is no head {head!r} for the weights {chosen.name}: there is {', '.join(heads)}")
         if not 0 <= seed < SEEDS:
             raise UserError(f"the seed {seed} is not a number from 0 to {SEEDS - 1}")
         return Path(speech)
-
-    def _check_there(self, speech: Path) -> None:
-        if not speech.is_file():  # the page was left open for longer than files are kept
-            raise UserError("That speech is not here any more: please send it once more")
-
-    def in_line(
-        self,
-        kind: str,
-        key: str,
-        speech: Path,
-        address: str,
-        make: Callable[[Session, pipeline.Progress, Callable[[Step], None]], Made],
-    ) -> Iterator[Step | Made]:
-        """Waits for the job's turn and does it in a thread of its own; what `make` returns is the last.
-
-        speech: what must still be there by then; make: gets what it calls with stages and fractions, and what it
-        calls with steps of its own
-        """
-        session = self.sessions.open(key)
-        place, came = self.line.enter(address), time.monotonic()
-        session.stop = stop = threading.Event()
-        session.jobs += 1
-        steps: queue.SimpleQueue[Step | Made | BaseException] = queue.SimpleQueue()
-        started, told = False, 0.0
-
-        def progress(stage: str, fraction: float) -> None:
-            nonlocal told
-            if stop.is_set():
-                raise Stopped
-            if fraction == 0.0 or time.monotonic() - told >= STEP_SECONDS:
-                told = time.monotonic()
-                steps.put(overall(stage, fraction))
-
-        def begin() -> Made:
-            progress("load", 0.0)  # raises if the visitor gave up while others were served
-            self._check_there(speech)
-            return make(session, progress, steps.put)
-
-        def work() -> None:
-            try:
-                made = self._on_what_works(begin)
-                if isinstance(made, Result):
-                    made.report["waited"] = round(waited, 3)
-                log_job(kind, waited, time.monotonic() - came - waited, made)
-            except BaseException as error:  # handed to the visitor's thread, which raises it
-                # Who left took their folder along: what fails because of that is no error.
-                made = Stopped() if stop.is_set() else self._explained(error)
-                log_job(kind, waited, time.monotonic() - came - waited, made)
-            done()  # before the page hears of it: its next job has a place
-            steps.put(made)
-
-        def done() -> None:
-            session.jobs -= 1
-            session.last_use = time.monotonic()
-            self.line.leave(place)
-            give_back()
-
-        try:
-            for ahead in self.line.wait(place, stop):
-                yield waiting(ahead)
-            waited = time.monotonic() - came
-            if stop.is_set():
-                raise Stopped
-            started = True
-            context = contextvars.copy_context()  # a host that lends its GPU wants to know for whose request
-            threading.Thread(target=context.run, args=(work,), name="job", daemon=True).start()
-            while True:
-                step = steps.get()
-                if isinstance(step, BaseException):
-                    raise step
-                yield step
-                if not isinstance(step, Step):
-                    return
-        finally:
-            stop.set()
-            if not started:
-                done()
-
-    def _explained(self, error: BaseException) -> BaseException:
-        """Where the disk is full, anything may fail: that is what is told, then."""
-        if isinstance(error, (UserError, Stopped)):
-            return error
-        try:
-            self.sessions.check_room()
-        except UserError as full:
-            full.__cause__ = error
-            return full
-        return error
-
-    def _on_what_works(self, make: Callable[[], Made]) -> Made:
-        """On the CPU, from now on, where the GPU fails."""
-        try:
-            return make()
-        except Exception as error:
-            if not self.shelf.leave_gpu(error):
-                raise
-            tell("gpu lost", logging.ERROR, error)
-        return make()
 
     def _make(
         self, job: pipeline.Job, weights: str, progress: pipeline.Progress, moved: Callable[[pipeline.Moved], None]
@@ -367,19 +263,6 @@ class Studio:
         self.sessions.stop_all()
         self.line.drain(LEAVE_SECONDS)
         self.sessions.close_all()
-
-
-def log_job(kind: str, waited: float, took: float, outcome: object) -> None:
-    """A line on one job. waited, took: seconds; outcome: what was made, or why it was not"""
-    facts: dict = {"kind": kind, "waited": round(waited, 3), "took": round(took, 3)}
-    if isinstance(outcome, Result):
-        facts |= {name: outcome.report.get(name) for name in ("audio_seconds", "frames", "device", "seconds")}
-    if isinstance(outcome, (Stopped, UserError)):
-        tell("job", outcome="stopped" if isinstance(outcome, Stopped) else "mistake", **facts)
-    elif isinstance(outcome, BaseException):
-        tell("job", logging.ERROR, outcome, outcome="failed", **facts)
-    else:
-        tell("job", outcome="done", **facts)
 
 
 def stem_of(speech: Path) -> str:

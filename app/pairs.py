@@ -108,7 +108,7 @@ class Pairs:
                 raise
             return out
 
-        for step in self._studio.in_line("pair", key, subject.speech, address, make):
+        for step in self._studio.jobs.run("pair", key, subject.speech, address, make):
             if isinstance(step, Step):
                 yield step
                 continue

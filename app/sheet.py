@@ -35,7 +35,7 @@ def make_sheet(
             raise
         return out
 
-    yield from studio.in_line("sheet", key, path, address, make)
+    yield from studio.jobs.run("sheet", key, path, address, make)
 
 
 def _draw(
