@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import binary_opening, gaussian_filter1d, median_filter
 from scipy.signal import find_peaks, resample_poly
 
 from .audio import SAMPLE_RATE
@@ -13,6 +13,7 @@ from .audio import SAMPLE_RATE
 PITCH_RATE = 4_000  # Hz: enough for the first harmonics
 PITCH_RANGE = (70.0, 400.0)  # Hz
 PITCH_WINDOW = 0.04  # s
+FIRST = 0.85  # of the highest peak's height: the first that reaches it is the period's
 VOICED = 0.5  # normalised autocorrelation above which a frame has a pitch
 DYNAMIC_RANGE = 35.0  # dB below the loud parts that count as sound
 PAUSE = 0.2  # s of silence that ends a phrase
@@ -33,8 +34,9 @@ class Prosody:
 
 def measure(speech: np.ndarray, frames: int, fps: float, phrases: list[tuple[int, int]] | None = None) -> Prosody:
     """speech: (N,) float at 16 kHz; the frames are those of the motion; phrases: where known, else by loudness"""
-    loudness = _loudness(speech, frames, fps)
-    pitch = _pitch(speech, loudness, frames, fps)
+    middles = (np.arange(frames) + 0.5) / fps
+    loudness = _loudness(speech, middles)
+    pitch = _pitch(speech, loudness, middles, fps)
     phrases = loud_phrases(loudness, fps) if phrases is None else phrases
     salience = gaussian_filter1d(loudness, 0.06 * fps) + 0.06 * gaussian_filter1d(pitch, 0.06 * fps)
     peaks, found = find_peaks(salience, distance=max(round(0.3 * fps), 1), prominence=0.12, height=0.45)
@@ -49,20 +51,28 @@ def measure(speech: np.ndarray, frames: int, fps: float, phrases: list[tuple[int
     return Prosody(loudness, pitch, accents, phrases, questions)
 
 
-def _loudness(speech: np.ndarray, frames: int, fps: float) -> np.ndarray:
+def pitch_curve(speech: np.ndarray, seconds: np.ndarray, fps: float) -> np.ndarray:
+    """`Prosody.pitch` at other times. speech: (N,) at 16 kHz; seconds: (T,), `fps` a second -> (T,) semitones"""
+    if not (len(speech) and len(seconds)):
+        return np.zeros(len(seconds))
+    return _pitch(speech, _loudness(speech, seconds), seconds, fps)
+
+
+def _loudness(speech: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     energy = np.concatenate([[0.0], np.cumsum(np.square(speech, dtype=np.float64))])
-    middle = (np.arange(frames) + 0.5) / fps * SAMPLE_RATE
+    middle = seconds * SAMPLE_RATE
     low = np.clip((middle - 0.03 * SAMPLE_RATE).astype(int), 0, len(speech) - 1)
     high = np.clip((middle + 0.03 * SAMPLE_RATE).astype(int), low + 1, len(speech))
     level = 10 * np.log10((energy[high] - energy[low]) / (high - low) + 1e-9)
     return np.clip(1 + (level - np.percentile(level, 95)) / DYNAMIC_RANGE, 0, 1)
 
 
-def _pitch(speech: np.ndarray, loudness: np.ndarray, frames: int, fps: float) -> np.ndarray:
-    """Peak of the normalised autocorrelation, one window a frame; octave errors remain, medians below soften them."""
+def _pitch(speech: np.ndarray, loudness: np.ndarray, seconds: np.ndarray, fps: float) -> np.ndarray:
+    """First high peak of the normalised autocorrelation, one window a frame: at twice the period it is as high. A voice
+    holds for three frames, and of three in a row the middle pitch counts."""
     slow = resample_poly(speech, 1, SAMPLE_RATE // PITCH_RATE).astype(np.float32)
-    size = round(PITCH_WINDOW * PITCH_RATE)
-    begin = ((np.arange(frames) + 0.5) / fps * PITCH_RATE).astype(int)
+    size, frames = round(PITCH_WINDOW * PITCH_RATE), len(seconds)
+    begin = (seconds * PITCH_RATE).astype(int)
     windows = np.pad(slow, (size // 2, size + frames))[begin[:, None] + np.arange(size)]  # (T, size)
     windows = (windows - windows.mean(1, keepdims=True)) * np.hanning(size)
     spectrum = np.abs(np.fft.rfft(windows, 2 * size)) ** 2
@@ -70,13 +80,17 @@ def _pitch(speech: np.ndarray, loudness: np.ndarray, frames: int, fps: float) ->
     taper = np.fft.irfft(np.abs(np.fft.rfft(np.hanning(size), 2 * size)) ** 2)[:size]
     low, high = round(PITCH_RATE / PITCH_RANGE[1]), round(PITCH_RATE / PITCH_RANGE[0])
     share = correlation[:, low : high + 1] / (correlation[:, :1] + 1e-9) / (taper[low : high + 1] / taper[0])
-    lag = share.argmax(1)
-    voiced = (share.max(1) > VOICED) & (loudness > 0.35)
+    best = share.max(1)
+    peaks = (
+        (share[:, 1:-1] >= share[:, :-2]) & (share[:, 1:-1] >= share[:, 2:]) & (share[:, 1:-1] >= FIRST * best[:, None])
+    )
+    lag = np.where(peaks.any(1), 1 + peaks.argmax(1), share.argmax(1))
+    voiced = binary_opening((best > VOICED) & (loudness > 0.35), np.ones(3))
     if voiced.sum() < 3:
         return np.zeros(frames)
-    semitones = 12 * np.log2(PITCH_RATE / (low + lag))
-    semitones = np.clip(semitones - np.median(semitones[voiced]), -8, 8)
-    carried = np.interp(np.arange(frames), np.flatnonzero(voiced), semitones[voiced])
+    semitones = median_filter(12 * np.log2(PITCH_RATE / (low + lag[voiced])), 3, mode="nearest")
+    semitones = np.clip(semitones - np.median(semitones), -8, 8)
+    carried = np.interp(np.arange(frames), np.flatnonzero(voiced), semitones)
     return gaussian_filter1d(carried, 0.05 * fps)
 
 
