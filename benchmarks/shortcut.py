@@ -17,7 +17,7 @@ from torch import Tensor
 from codetalker import decoding
 from codetalker.head import load_head
 from codetalker.specs import open_talker, published_form
-from codetalker.talker import Talker
+from codetalker.talker import Talker, TalkerGroup
 from codetalker.temporal import Shortcut
 from training.geometry import FaceGeometry
 from training.motion_set import MotionSet
@@ -53,9 +53,9 @@ def main() -> None:
     options = parser.parse_args()
     motions = MotionSet(options.runs / "motion")
     spec = open_talker(motions.features.shape[1], len(motions.styles), published_form())
-    talker = Talker(spec)
-    talker.load_state_dict(load_file(options.runs / "published" / "talker" / "model.safetensors"))
-    decoding.arrange(talker.eval())
+    whole = TalkerGroup(spec)
+    whole.load_state_dict(load_file(options.runs / "published" / "talker" / "model.safetensors"))
+    (talker,) = decoding.arrange(whole.eval()).members
     geometry = FaceGeometry(load_head(options.head))
     clips = [clip for clip in motions.split("test") if clip.frames >= SHORTEST]
     print(HEADING)

@@ -51,11 +51,18 @@ class AutoencoderSpec:
         for region in self.regions:
             if not self.code_projection and region.parts * self.code_dim != self.width:
                 raise ValueError(f"{region.parts} parts x code_dim {self.code_dim} is not the width {self.width}")
-        covered = [c for region in self.regions for c in (region.channels or range(self.motion_dim))]
-        if sorted(covered) != list(range(self.motion_dim)):
+        every, covered = set(range(self.motion_dim)), set(self.channels)
+        if len(covered) < len(self.channels) or not covered <= every:
             raise ValueError(f"regions {[region.name for region in self.regions]} do not cover each channel once")
+        if covered < every and not self.causal:
+            raise ValueError("the published form leaves no channel to others")
         if not self.causal and any(region.smoothing > 1 for region in self.regions):
             raise ValueError("smoothing belongs to the causal form; the published one has none")
+
+    @property
+    def channels(self) -> list[int]:
+        """Of the motion, those that the regions cover, region after region."""
+        return [c for region in self.regions for c in (region.channels or range(self.motion_dim))]
 
     @property
     def causal(self) -> bool:
@@ -143,19 +150,23 @@ class Reconstruction:
 
 
 class Autoencoder(nn.Module):
-    """Stage 1 of CodeTalker (Xing et al. 2023, sec. 3.1), over one region (published) or several (open)."""
+    """Stage 1 of CodeTalker (Xing et al. 2023, sec. 3.1), over one region (published) or several (open).
+
+    Channels that no region covers are another's: their motion is zero.
+    """
 
     def __init__(self, spec: AutoencoderSpec) -> None:
         super().__init__()
         self.spec = spec
         self.regions = nn.ModuleDict({region.name: RegionCoder(spec, region) for region in spec.regions})
         self.parts = [region.parts for region in spec.regions]
-        channels = [list(region.channels or range(spec.motion_dim)) for region in spec.regions]
-        self.sizes = [len(own) for own in channels]
-        order = torch.tensor([channel for own in channels for channel in own])  # motion channels, region after region
+        self.sizes = [len(region.channels or range(spec.motion_dim)) for region in spec.regions]
+        order = torch.tensor(spec.channels)
         self.in_order = torch.equal(order, torch.arange(spec.motion_dim))
         self.register_buffer("order", order, persistent=False)
-        self.register_buffer("inverse", order.argsort(), persistent=False)
+        inverse = torch.full((spec.motion_dim,), len(order))  # where none has it: the zero that `_join` appends
+        inverse[order] = torch.arange(len(order))
+        self.register_buffer("inverse", inverse, persistent=False)
         self.bounds = list(accumulate(self.parts, initial=0))
 
     @torch.no_grad()
@@ -197,14 +208,17 @@ class Autoencoder(nn.Module):
         books = [coder.quantizer.codebook.expand(coder.parts, -1, -1) for coder in self.regions.values()]
         return torch.cat(books)
 
-    def decode(self, vectors: Tensor, known: Tensor | None = None) -> Tensor:
-        """vectors: (B, T, Q, C) -> motion (B, T, M). known: (B, T, M), from which the drawn regions are taken."""
-        parts = vectors.split(self.parts, 2)
-        motions = [None] * len(parts) if known is None else list(self._split(known))
-        for index, (coder, region) in enumerate(zip(self.regions.values(), self.spec.regions)):
-            if known is None or not region.temperature:
-                motions[index] = coder.decode(parts[index])
-        return self._join(motions)
+    def decode(self, vectors: Tensor) -> Tensor:
+        """vectors: (B, T, Q, C) -> motion (B, T, M)."""
+        coders = zip(self.regions.values(), vectors.split(self.parts, 2))
+        return self._join([coder.decode(part) for coder, part in coders])
+
+    def only(self, spec: AutoencoderSpec) -> Autoencoder:
+        """Some of the regions, the same modules, as a stage 1 of its own."""
+        made = Autoencoder(spec)
+        for region in spec.regions:
+            made.regions[region.name] = self.regions[region.name]
+        return made
 
     def latents(self, vectors: Tensor) -> Tensor:
         """`decode` of a non-causal spec, less the readout: (B, T, Q, C) -> (B, T, regions * width)."""
@@ -235,5 +249,6 @@ class Autoencoder(nn.Module):
         return (motion if self.in_order else motion[..., self.order]).split(self.sizes, -1)
 
     def _join(self, motions: list[Tensor]) -> Tensor:
-        joined = motions[0] if len(motions) == 1 else torch.cat(motions, -1)
-        return joined if self.in_order else joined[..., self.inverse]
+        if self.in_order:
+            return motions[0] if len(motions) == 1 else torch.cat(motions, -1)
+        return torch.cat([*motions, torch.zeros_like(motions[0][..., :1])], -1)[..., self.inverse]

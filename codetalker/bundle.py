@@ -17,21 +17,21 @@ from .decoding import Decoded
 from .errors import UserError
 from .faceformer import FaceFormer
 from .motion import Animation, LinearVertices, VertexAnimation
-from .predictor import PredictorSpec
 from .storage import (
     DESCRIPTION,
     FORMAT,
+    build_baseline,
     build_encoder,
+    build_talker,
     fill,
     pack_templates,
     read_description,
-    read_talker_spec,
     unfilled,
     unpack_templates,
     write,
 )
 from .styles import style_weights
-from .talker import Talker
+from .talker import Talker, TalkerGroup
 from .wav2vec import Wav2Vec2Encoder, normalise
 from .windows import (
     FAST,
@@ -62,7 +62,7 @@ class Bundle:
     fps: float
     styles_told: dict[str, str]
     encoders: dict[str, nn.Module]
-    talker: Talker | None = None
+    talker: Talker | TalkerGroup | None = None
     baseline: FaceFormer | None = None
     templates: dict[str, np.ndarray] = field(default_factory=dict)
     faces: np.ndarray | None = None
@@ -101,7 +101,7 @@ class Bundle:
         which chooses some other codes (benchmarks/README.md).
         """
         check_decoding(decoding)
-        per_frame = self._model(model).predictor.speech_per_frame
+        per_frame = self._model(model).speech_per_frame
         encoder, batch = self.encoders[model], self._batch(speech)
         seconds = len(speech) / SAMPLE_RATE
         if not isinstance(encoder, Wav2Vec2Encoder):
@@ -214,7 +214,7 @@ class Bundle:
     def _batch(self, speech: np.ndarray) -> Tensor:
         return torch.as_tensor(np.asarray(speech, np.float32), device=self.device)[None]
 
-    def _model(self, name: str) -> Talker | FaceFormer:
+    def _model(self, name: str) -> decoding.Model:
         if name not in MODELS:
             raise UserError(f"there is no model {name!r}: choose one of {', '.join(MODELS)}")
         model = getattr(self, name)
@@ -233,7 +233,7 @@ class Bundle:
 
     def _fitting(self, vertices: np.ndarray, what: str) -> np.ndarray:
         present = self.talker or self.baseline
-        wanted = (present.predictor.motion_map.in_features // 3, 3)
+        wanted = (present.motion_dim // 3, 3)
         if vertices.shape != wanted:
             raise UserError(f"{what} has the shape {vertices.shape}, but the bundle {self.name} moves {wanted}")
         return vertices
@@ -282,8 +282,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
         with unfilled():
             encoders = {name: build_encoder(one["kind"], one["spec"]) for name, one in description["speech"].items()}
             for name, one in description["models"].items():
-                spec = read_talker_spec(one["spec"]) if name == "talker" else PredictorSpec(**one["spec"])
-                models[name] = Talker(spec) if name == "talker" else FaceFormer(spec)
+                models[name] = build_talker(one["spec"]) if name == "talker" else build_baseline(one["spec"])
         bundle = Bundle(
             name=description["name"],
             space=description["space"],
@@ -297,8 +296,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / DESCRIPTION} is not a bundle's description: {error}") from error
     for name, model in models.items():
-        if len(model.predictor.styles) != len(bundle.styles):
-            told = f"{len(bundle.styles)} styles, but the {name} has {len(model.predictor.styles)}"
+        if model.styles != len(bundle.styles):
+            told = f"{len(bundle.styles)} styles, but the {name} has {model.styles}"
             raise UserError(f"{folder / DESCRIPTION} names {told}")
     for name, module in (encoders | models).items():
         fill(module, folder / f"{name}.safetensors")

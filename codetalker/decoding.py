@@ -13,10 +13,10 @@ from .errors import UserError
 from .faceformer import FaceFormer
 from .layers import Readout
 from .predictor import PredictorState
-from .talker import CodeState, Talker
+from .talker import CodeState, Talker, TalkerGroup
 from .temporal import Shortcut
 
-Model = Talker | FaceFormer
+Model = Talker | TalkerGroup | FaceFormer
 
 
 def arrange(module: nn.Module) -> nn.Module:
@@ -26,15 +26,16 @@ def arrange(module: nn.Module) -> nn.Module:
     half the time on a CPU. A published stage 1, which works on several rows, keeps its order. A model's last map and
     the first of its next frame become one.
     """
-    kept = set()
-    if isinstance(module, Talker) and not module.spec.autoencoder.causal:
-        kept = set(module.autoencoder.modules())
+    models, kept = module.members if isinstance(module, Model) else (), set()
+    for model in models:
+        if not incremental(model):
+            kept |= set(model.autoencoder.modules())
     for layer in module.modules():
         if isinstance(layer, nn.Linear) and layer not in kept:
             layer.weight.data = layer.weight.data.T.contiguous().T
-    if isinstance(module, Model):
+    for model in models:
         with torch.no_grad():
-            module.predictor.fuse(module.readout())
+            model.predictor.fuse(model.readout())
     return module
 
 
@@ -51,7 +52,7 @@ def single_thread(wanted: bool = True) -> Iterator[None]:
 
 @dataclass
 class DecodingState:
-    """A clip in progress; ends with it.
+    """A clip in progress, of one member of a model; ends with it.
 
     own: (B, 1, width), the style's vector
     readout: from latents to motion; None: a latent is the motion
@@ -82,31 +83,36 @@ class Decoded:
 
 
 @torch.inference_mode()
-def start(model: Model, style: Tensor, seed: int = 0, shortcut: Shortcut | None = None) -> DecodingState:
-    """style: (B, styles) weights; shortcut: as in `decode`."""
-    output = model.start(style, torch.Generator().manual_seed(seed), shortcut=shortcut)
-    return DecodingState(model.predictor.style_vector(style), model.readout(), model.predictor.start(), output)
+def start(model: Model, style: Tensor, seed: int = 0, shortcut: Shortcut | None = None) -> list[DecodingState]:
+    """Of each member. style: (B, styles) weights; shortcut: as in `decode`."""
+    states = []
+    for one in model.members:
+        output = one.start(style, torch.Generator().manual_seed(seed), shortcut=shortcut)
+        states.append(DecodingState(one.predictor.style_vector(style), one.readout(), one.predictor.start(), output))
+    return states
 
 
 @torch.inference_mode()
-def push(model: Model, state: DecodingState, features: Tensor, last: bool = False) -> Tensor:
+def push(model: Model, states: list[DecodingState], features: Tensor, last: bool = False) -> Tensor:
     """The frames of motion that can be told by now, (B, n, M), n >= 0; chunks of any size give what the whole gives.
 
-    features: (B, S, D), the next of the speech; last: nothing follows. Frames come the predictor's reach late.
+    features: (B, S, D), the next of the speech; last: nothing follows. Frames come the model's reach late.
     """
     if not incremental(model):
         raise UserError("this bundle's stage 1 looks at the whole clip, so it cannot stream; generate the clip at once")
-    return Decoded(_advance(model, state, features, last, None), state.readout).motion()
+    made = [_advance(one, state, features, 0 if last else model.reach) for one, state in zip(model.members, states)]
+    return _whole(made, states).motion()
 
 
 @torch.inference_mode()
-def settle(model: Model, state: DecodingState, features: Tensor, begin: int, frames: int) -> Tensor:
+def settle(model: Model, states: list[DecodingState], features: Tensor, begin: int, frames: int) -> Tensor:
     """The next `frames` of motion, (B, frames, M), whose speech is frame `begin` and on of `features`, (B, S, D).
 
     `push` for features that come better each time they are heard: nothing is kept of them, and a frame is made of what
     is given, even where its reach goes beyond.
     """
-    return Decoded(_make(model, state, features, begin, frames), state.readout).motion()
+    made = [_make(one, state, features, begin, frames) for one, state in zip(model.members, states)]
+    return _whole(made, states).motion()
 
 
 @torch.inference_mode()
@@ -123,9 +129,15 @@ def decode(
     shortcut: of a published stage 1; None is exact. With one it is faster, the more the longer the clip, and chooses
     other codes here and there: benchmarks/README.md has what that does to the lips.
     """
-    state = start(model, style, seed, shortcut)
-    latents = _advance(model, state, features.expand(len(style), -1, -1), True, progress)
-    return Decoded(model.revise(latents, state.output) if latents.shape[1] else latents, state.readout)
+    states, made = start(model, style, seed, shortcut), []
+    for index, (one, state) in enumerate(zip(model.members, states)):
+
+        def tell(fraction: float, index: int = index) -> None:
+            progress((index + fraction) / len(states))
+
+        latents = _advance(one, state, features.expand(len(style), -1, -1), 0, tell if progress else None)
+        made.append(one.revise(latents, state.output) if latents.shape[1] else latents)
+    return _whole(made, states)
 
 
 def generate(model: Model, features: Tensor, style: Tensor, seed: int = 0) -> Tensor:
@@ -136,6 +148,8 @@ def generate(model: Model, features: Tensor, style: Tensor, seed: int = 0) -> Te
 @torch.inference_mode()
 def generate_plainly(model: Model, features: Tensor, style: Tensor, seed: int = 0) -> Tensor:
     """`generate` as the papers and the published code do it: each frame recomputes all before it. To compare with."""
+    if isinstance(model, TalkerGroup):
+        return sum(generate_plainly(one, features, style, seed) for one in model.members)
     speech = model.predictor.hear(features.expand(len(style), -1, -1))
     readout = model.readout()
     output = model.start(style, torch.Generator().manual_seed(seed), plain=True)
@@ -151,25 +165,36 @@ def generate_plainly(model: Model, features: Tensor, style: Tensor, seed: int = 
 
 def incremental(model: Model) -> bool:
     """Whether a frame, once made, stays, and costs the same however many lie before it."""
-    return not isinstance(model, Talker) or model.spec.autoencoder.causal
+    return all(one.spec.autoencoder.causal for one in model.members if isinstance(one, Talker))
+
+
+def _whole(made: list[Tensor], states: list[DecodingState]) -> Decoded:
+    """Of all members, whose latents are (B, T, R) each."""
+    if len(made) == 1:
+        return Decoded(made[0], states[0].readout)
+    return Decoded(sum(Decoded(one, state.readout).motion() for one, state in zip(made, states)), None)
 
 
 def _advance(
-    model: Model, state: DecodingState, features: Tensor, last: bool, progress: Callable[[float], None] | None
+    model: Talker | FaceFormer,
+    state: DecodingState,
+    features: Tensor,
+    ahead: int,
+    progress: Callable[[float], None] | None = None,
 ) -> Tensor:
-    """The latents of the frames that can be told, (B, n, R)."""
-    per_frame, reach = model.predictor.speech_per_frame, model.predictor.reach
+    """The latents of the frames that can be told, (B, n, R). ahead: frames of speech that must be known beyond one."""
+    per_frame = model.speech_per_frame
     known = features if state.features is None else torch.cat([state.features, features], 1)
     begin = state.predictor.position - state.first
-    frames = known.shape[1] // per_frame - (0 if last else reach) - begin
+    frames = known.shape[1] // per_frame - ahead - begin
     made = _make(model, state, known, begin, max(0, frames), progress)
-    keep = max(state.first, state.predictor.position - reach)  # what lies further back no later frame depends on
+    keep = max(state.first, state.predictor.position - model.reach)  # what lies further back no later frame depends on
     state.features, state.first = known[:, (keep - state.first) * per_frame :], keep
     return made
 
 
 def _make(
-    model: Model,
+    model: Talker | FaceFormer,
     state: DecodingState,
     features: Tensor,
     begin: int,

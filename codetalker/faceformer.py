@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from .layers import Readout
-from .predictor import Prediction, Predictor, PredictorSpec, masked_mean, mix_own
+from .predictor import Driven, Prediction, Predictor, PredictorSpec, masked_mean, mix_own
 from .temporal import Shortcut
 
 
-class FaceFormer(nn.Module):
+class FaceFormer(Driven):
     """FaceFormer (Fan et al. 2022). The same predictor as the talker's, and a linear layer to motion."""
 
     def __init__(self, spec: PredictorSpec) -> None:

@@ -141,6 +141,32 @@ class Predictor(nn.Module):
         return self.motion_map(latent if readout is None else readout(latent))
 
 
+class Driven(nn.Module):
+    """What a predictor moves: a talker, the baseline. members: the models to decode one by one, here itself alone."""
+
+    predictor: Predictor
+
+    @property
+    def members(self) -> tuple[Driven, ...]:
+        return (self,)
+
+    @property
+    def motion_dim(self) -> int:
+        return self.predictor.motion_map.in_features
+
+    @property
+    def styles(self) -> int:
+        return len(self.predictor.styles)
+
+    @property
+    def speech_per_frame(self) -> int:
+        return self.predictor.speech_per_frame
+
+    @property
+    def reach(self) -> int:
+        return self.predictor.reach
+
+
 @dataclass
 class Prediction:
     """A pass over known motion. losses: name -> (); motion: (B, T, M) or None where not asked for; logits, codes: the

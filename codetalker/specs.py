@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .autoencoder import AutoencoderSpec, RegionSpec
 from .motion import ARKIT_NAMES, MOTION_DIM, ROTATION_NAMES
 from .predictor import PredictorSpec
-from .talker import TalkerSpec
+from .talker import TalkerGroupSpec, TalkerSpec
 
 FPS = 30
+FORESIGHT = 17  # frames, a kernel: brows rise 0.65 s before a question ends, and three blocks reach 0.8 s
 ABOVE = {  # first letters of their channels
     "lids": ("eyeBlink", "eyeSquint", "eyeWide", "cheekSquint"),
     "gaze": ("eyeLook",),
@@ -71,17 +74,24 @@ def published_form(width: int = 256) -> AutoencoderSpec:
     )
 
 
-def open_talker(speech_dim: int, styles: int, autoencoder: AutoencoderSpec | None = None) -> TalkerSpec:
-    predictor = _predictor(speech_dim, styles, width=256, layers=3)
-    return TalkerSpec(predictor, autoencoder or open_autoencoder(), code_loss="cross_entropy")
+def open_talker(speech_dim: int, styles: int, autoencoder: AutoencoderSpec | None = None) -> TalkerGroupSpec:
+    """Of the regions whose codes are the nearest, and of those whose codes are drawn, so far as there are any."""
+    autoencoder, members = autoencoder or open_autoencoder(), []
+    nearest = _predictor(speech_dim, styles, width=256, layers=3)
+    above = _predictor(speech_dim, styles, width=128, layers=2, context_kernel=FORESIGHT)
+    for drawn, predictor in ((False, nearest), (True, above)):
+        regions = tuple(region for region in autoencoder.regions if (region.temperature > 0) == drawn)
+        if regions:
+            members.append(TalkerSpec(predictor, replace(autoencoder, regions=regions), code_loss="cross_entropy"))
+    return TalkerGroupSpec(tuple(members))
 
 
 def open_faceformer(speech_dim: int, styles: int) -> PredictorSpec:
     """One layer of width 128, the published baseline's shape, hearing as much of the speech as the talker."""
-    return _predictor(speech_dim, styles, width=128, layers=1)
+    return _predictor(speech_dim, styles, width=128, layers=1, context_kernel=FORESIGHT)
 
 
-def _predictor(speech_dim: int, styles: int, width: int, layers: int) -> PredictorSpec:
+def _predictor(speech_dim: int, styles: int, width: int, layers: int, context_kernel: int = 7) -> PredictorSpec:
     """What the open models have in common: one feature a frame, four seconds of their own past."""
     return PredictorSpec(
         motion_dim=MOTION_DIM,
@@ -93,5 +103,6 @@ def _predictor(speech_dim: int, styles: int, width: int, layers: int) -> Predict
         period=FPS,
         window=4 * FPS,
         context_blocks=3,
+        context_kernel=context_kernel,
         dropout=0.1,
     )

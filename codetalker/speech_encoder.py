@@ -2,13 +2,15 @@
 
 A convolution stem halves 100 Hz log-mels to 50 Hz, ConvNeXt blocks (Liu et al. 2022, in one dimension) see the
 neighbourhood, and local self-attention sees a second to each side. What the talker gets are the phone probabilities,
-not the hidden state: they mean the same for a synthetic voice and a real one.
+not the hidden state: they mean the same for a synthetic voice and a real one. Beside them stand loudness and pitch,
+for what follows the prosody.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,11 +19,13 @@ from transformers.audio_utils import mel_filter_bank
 from .audio import SAMPLE_RATE
 from .layers import ContextBlock
 from .phones import PHONES
+from .prosody import pitch_curve
 
 N_FFT = 512
 WINDOW = 400  # samples, 25 ms
 HOP = 160  # samples, 10 ms
 FEATURE_RATE = SAMPLE_RATE / HOP / 2  # Hz, after the stem's stride of two
+PITCH_SCALE = 3.0  # semitones
 MEL_FLOOR = 1e-6  # below the quietest speech at a peak of one
 
 
@@ -37,7 +41,7 @@ class MelSpec:
     attention_layers: int = 2
     heads: int = 8
     reach: int = 50  # frames at 50 Hz that attention sees to each side
-    bands: int = 4  # loudness features, for what follows the prosody
+    bands: int = 4  # loudness features
 
 
 class LocalAttentionBlock(nn.Module):
@@ -91,7 +95,7 @@ class LocalAttentionBlock(nn.Module):
 
 
 class MelEncoder(nn.Module):
-    """Speech to features at the motion's frame rate: phone probabilities beside loudness in a few bands."""
+    """Speech to features at the motion's frame rate: phone probabilities, loudness in a few bands, pitch."""
 
     def __init__(self, spec: MelSpec) -> None:
         super().__init__()
@@ -110,7 +114,7 @@ class MelEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(spec.width)
         self.phones = nn.Linear(spec.width, len(PHONES))
-        self.dim = len(PHONES) + spec.bands
+        self.dim = len(PHONES) + spec.bands + 1
 
     def log_powers(self, speech: Tensor) -> Tensor:
         """speech: (B, N) -> (B, 1 + N // 160, mels), the logarithm of each bin's power, frame i about sample 160 i"""
@@ -130,7 +134,7 @@ class MelEncoder(nn.Module):
         return self.phones(self.norm(x))
 
     def features(self, mels: Tensor, seconds: Tensor) -> Tensor:
-        """mels: (B, T, mels) at 100 Hz; seconds: (S,), times from their first on -> (B, S, dim)"""
+        """mels: (B, T, mels) at 100 Hz; seconds: (S,), times from their first on -> all but pitch, (B, S, dim - 1)"""
         bands = (
             mels.unflatten(-1, (self.spec.bands, -1)).mean(-1)[:, ::2] / 4.0
         )  # (B, ceil(T / 2), bands), about unit variance
@@ -143,7 +147,14 @@ class MelEncoder(nn.Module):
 
     def forward(self, speech: Tensor) -> Tensor:
         """speech: (B, N) at 16 kHz -> (B, S, dim), S = round(N / 16000 * fps), feature k at (k + 0.5) / fps seconds"""
-        return self.features(self.log_mels(speech), self.times(speech.shape[1]))
+        seconds = self.times(speech.shape[1])
+        return torch.cat([self.features(self.log_mels(speech), seconds), self.pitch(speech, seconds)], -1)
+
+    def pitch(self, speech: Tensor, seconds: Tensor) -> Tensor:
+        """The last feature, of about unit variance. speech: (B, N); seconds: (S,), 1 / fps apart -> (B, S, 1)"""
+        times = seconds.cpu().double().numpy()
+        curves = [pitch_curve(one, times, self.spec.fps) / PITCH_SCALE for one in speech.cpu().numpy()]
+        return torch.from_numpy(np.stack(curves))[..., None].to(seconds)
 
     def times(self, samples: int) -> Tensor:
         """(S,) seconds, of the features of so many samples."""

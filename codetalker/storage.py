@@ -19,10 +19,11 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from .autoencoder import AutoencoderSpec, RegionSpec
 from .errors import UserError
+from .faceformer import FaceFormer
 from .outputs import staging
 from .predictor import PredictorSpec
 from .shelf import DESCRIPTION
-from .talker import TalkerSpec
+from .talker import Talker, TalkerGroup, TalkerGroupSpec, TalkerSpec
 from .wav2vec import Wav2Vec2Encoder, Wav2Vec2Spec
 
 FORMAT = 1
@@ -59,8 +60,19 @@ def build_encoder(kind: str, values: dict[str, Any]) -> nn.Module:
     raise ValueError(f'speech encoders are of kind "mel" or "wav2vec2", not {kind!r}')
 
 
-def read_talker_spec(values: dict[str, Any]) -> TalkerSpec:
-    """A TalkerSpec from what `asdict` and JSON made of it."""
+def build_talker(values: dict[str, Any]) -> Talker | TalkerGroup:
+    """The talker of a bundle's description, or several that make one face, without its weights."""
+    if "members" in values:
+        return TalkerGroup(TalkerGroupSpec(tuple(map(_talker_spec, values["members"]))))
+    return Talker(_talker_spec(values))
+
+
+def build_baseline(values: dict[str, Any]) -> FaceFormer:
+    return FaceFormer(PredictorSpec(**values))
+
+
+def _talker_spec(values: dict[str, Any]) -> TalkerSpec:
+    """From what `asdict` and JSON made of it."""
     autoencoder = dict(values["autoencoder"])
     regions = [dict(region) for region in autoencoder.pop("regions")]
     for region in regions:

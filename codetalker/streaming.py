@@ -79,7 +79,7 @@ class Stream:
             raise UserError(f"a look-ahead of {look_ahead:g} s can't be had: choose from 0 to {LOOK_AHEAD:g} s")
         self.fps, self.look_ahead = bundle.fps, look_ahead
         self.together = min(max(1, round(APART * bundle.fps)), 1 + math.floor(look_ahead * bundle.fps))  # frames
-        self._state = decoding.start(self.model, style_weights(style, bundle.styles).to(bundle.device), seed)
+        self._states = decoding.start(self.model, style_weights(style, bundle.styles).to(bundle.device), seed)
         self._mean = RunningMean.expected(self.encoder)
         self._speech, self._begin = [np.zeros(0, np.float32)], 0  # what is still of use, and its first sample
         self._heard = 0  # samples
@@ -104,25 +104,29 @@ class Stream:
         return math.floor((self._settled + 0.5) * SAMPLE_RATE / self.fps + self.look_ahead * SAMPLE_RATE)
 
     def _nothing(self) -> np.ndarray:
-        return np.zeros((0, self.model.predictor.motion_map.in_features), np.float32)
+        return np.zeros((0, self.model.motion_dim), np.float32)
 
     @torch.inference_mode()
     @decoding.single_thread()
     def _settle(self, frames: int, horizon: int) -> np.ndarray:
         """The next `frames`, of the speech before sample `horizon`: (frames, 55)"""
         begin = max(0, horizon - HEARD) // GRID * GRID
-        log_mels = self.encoder.log_powers(self._between(begin, horizon))[0]  # (T, mels)
-        predictor, end = self.model.predictor, self._settled + frames
-        first = max(0, self._settled - predictor.reach)
+        speech = self._between(begin, horizon)
+        log_mels = self.encoder.log_powers(speech)[0]  # (T, mels)
+        end, per_frame = self._settled + frames, self.model.speech_per_frame
+        first = max(0, self._settled - self.model.reach)
         last = max(end, math.floor(horizon / SAMPLE_RATE * self.fps + 0.5))  # whose middle was heard
-        wanted = torch.arange(first * predictor.speech_per_frame, last * predictor.speech_per_frame) + 0.5
+        wanted = torch.arange(first * per_frame, last * per_frame) + 0.5
         whole = max(self._mean.counted, (horizon - WINDOW // 2) // HOP + 1)  # log-mels that more speech can't change
         passed = torch.arange(self._mean.counted, whole)
         seconds = torch.cat([wanted / self.encoder.spec.fps, passed * (HOP / SAMPLE_RATE)]) - begin / SAMPLE_RATE
         told = self.encoder.features((log_mels - self._mean.value)[None], seconds.to(log_mels))
         features, silence = told.split([len(wanted), len(passed)], 1)
+        held = torch.arange(math.ceil(begin / SAMPLE_RATE * self.encoder.spec.fps - 0.5), last * per_frame) + 0.5
+        pitch = self.encoder.pitch(speech, held / self.encoder.spec.fps - begin / SAMPLE_RATE)[:, -len(wanted) :]
+        features = torch.cat([features, pitch.to(features)], -1)
         self._mean.follow(log_mels[passed - begin // HOP], silence[0, :, SILENCE])
-        made = decoding.settle(self.model, self._state, features, self._settled - first, frames)
+        made = decoding.settle(self.model, self._states, features, self._settled - first, frames)
         self._settled = end
         return made[0].cpu().numpy()
 

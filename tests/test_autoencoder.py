@@ -1,5 +1,7 @@
 """Stage 1: causal decoding is incremental and exact, the published form sees everything, regions stay apart."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -80,6 +82,19 @@ def test_regions_keep_to_their_channels():
     assert moved.tolist() == [False, True] * 6
 
 
+def test_some_of_the_regions_make_a_stage_1_of_their_own():
+    stage1 = models.autoencoder(causal=True)
+    motion = torch.randn(2, 8, models.MOTION_DIM)
+    codes, whole = stage1.encode(motion), stage1.decode(stage1.lookup(stage1.encode(motion)))
+    upper = stage1.only(replace(stage1.spec, regions=stage1.spec.regions[1:]))
+    assert torch.equal(upper.encode(motion), codes[..., 3:])
+    made = upper.decode(upper.lookup(codes[..., 3:]))
+    assert torch.equal(made[..., 1::2], whole[..., 1::2]) and (made[..., ::2] == 0).all()
+    states = upper.start()
+    steps = [upper.step(one, states) for one in upper.lookup(codes[..., 3:]).split(1, 1)]
+    assert torch.allclose(torch.cat(steps, 1), made, atol=1e-5)
+
+
 def test_encode_gives_the_codes_that_training_sees():
     stage1 = models.autoencoder(causal=True)
     motion = torch.randn(2, 8, models.MOTION_DIM)
@@ -111,5 +126,8 @@ def test_specs_that_clash_are_refused():
     sizes = {"width": 16, "heads": 4, "layers": 1, "feed_forward": 8, "entries": 8, "code_dim": 4}
     with pytest.raises(ValueError, match="3 parts x code_dim 4"):
         AutoencoderSpec(6, (RegionSpec("face", None, 3),), code_projection=False, **sizes)
-    with pytest.raises(ValueError, match="cover each channel once"):
+    for regions in ((RegionSpec("a", (0, 1), 4), RegionSpec("b", (1, 2), 4)), (RegionSpec("a", (5, 6), 4),)):
+        with pytest.raises(ValueError, match="cover each channel once"):
+            AutoencoderSpec(6, regions, code_projection=True, window=3, **sizes)
+    with pytest.raises(ValueError, match="leaves no channel to others"):
         AutoencoderSpec(6, (RegionSpec("mouth", (0, 1), 4),), code_projection=True, **sizes)

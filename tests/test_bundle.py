@@ -18,7 +18,7 @@ from codetalker.predictor import PredictorSpec
 from codetalker.specs import open_autoencoder, open_faceformer, open_talker
 from codetalker.speech_encoder import MelEncoder, MelSpec
 from codetalker.styles import parse_style, style_weights
-from codetalker.talker import Talker
+from codetalker.talker import TalkerGroup
 
 STYLES = {"calm": "little movement", "lively": ""}
 
@@ -27,10 +27,12 @@ STYLES = {"calm": "little movement", "lively": ""}
 def bundle():
     torch.manual_seed(0)
     encoder = MelEncoder(MelSpec(width=16, blocks=1, attention_layers=1)).eval()
-    talker = Talker(open_talker(encoder.dim, len(STYLES), open_autoencoder(width=32))).eval()
+    talker = TalkerGroup(open_talker(encoder.dim, len(STYLES), open_autoencoder(width=32))).eval()
     baseline = FaceFormer(open_faceformer(encoder.dim, len(STYLES))).eval()
-    for weight in (talker.feature_map.weight, talker.autoencoder.regions["mouth"].quantizer.codebook):
-        torch.nn.init.normal_(weight)
+    for one in talker.members:
+        books = [region.quantizer.codebook for region in one.autoencoder.regions.values()]
+        for weight in (one.feature_map.weight, *books):
+            torch.nn.init.normal_(weight)
     torch.nn.init.normal_(baseline.motion_out.weight, std=0.2)
     encoders = {"talker": encoder, "baseline": encoder}
     return Bundle("open", "arkit", 30.0, STYLES, encoders, talker, baseline)

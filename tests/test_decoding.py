@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from codetalker import decoding, specs
-from codetalker.autoencoder import Autoencoder
 from codetalker.errors import UserError
-from codetalker.talker import Talker
+from codetalker.talker import TalkerGroup
 from tests import models
 
 FORMS = {
     "vocaset": lambda: models.talker(causal=False),
     "biwi": lambda: models.talker(causal=False, speech_per_frame=2),
-    "open": lambda: models.talker(causal=True, temperature=1.0, window=6, context_blocks=2),
+    "open": lambda: models.group(window=6, context_blocks=2),
+    "open, drawn": lambda: models.talker(causal=True, temperature=1.0, window=6),
     "open, two features": lambda: models.talker(causal=True, speech_per_frame=2, context_blocks=1),
     "baseline": lambda: models.faceformer(),
     "baseline, two features": lambda: models.faceformer(speech_per_frame=2, window=5, context_blocks=1),
@@ -23,7 +23,7 @@ FORMS = {
 
 def _clip(model, frames, batch=1):
     torch.manual_seed(1)
-    return torch.randn(batch, frames * model.predictor.speech_per_frame, models.SPEECH_DIM)
+    return torch.randn(batch, frames * model.speech_per_frame, models.SPEECH_DIM)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -55,11 +55,12 @@ def test_streamed_equals_whole(form, chunk):
     torch.manual_seed(0)
     model = FORMS[form]()
     features, style = _clip(model, 25), models.style(1)
-    state = decoding.start(model, style, seed=5)
-    made = [decoding.push(model, state, part) for part in features.split(chunk, 1)]
-    made.append(decoding.push(model, state, features[:, :0], last=True))
+    states = decoding.start(model, style, seed=5)
+    made = [decoding.push(model, states, part) for part in features.split(chunk, 1)]
+    made.append(decoding.push(model, states, features[:, :0], last=True))
     assert torch.allclose(torch.cat(made, 1), decoding.generate(model, features, style, seed=5), atol=1e-5)
-    assert state.features.shape[1] <= 2 * model.predictor.reach * model.predictor.speech_per_frame + chunk + 1
+    kept = max(state.features.shape[1] for state in states)
+    assert kept <= 2 * model.reach * model.speech_per_frame + chunk + 1
 
 
 @pytest.mark.parametrize("form", ["baseline", "open, two features"])
@@ -113,9 +114,8 @@ def test_threads_are_given_back():
 
 
 def test_ten_seconds_of_the_open_talker_take_under_two_seconds_of_work():
-    stage1 = Autoencoder(specs.open_autoencoder()).eval()
-    model = decoding.arrange(Talker(specs.open_talker(41, 6, stage1.spec), stage1).eval())
-    features, style = torch.randn(1, 300, 41), torch.eye(6)[:1]
+    model = decoding.arrange(TalkerGroup(specs.open_talker(42, 6)).eval())
+    features, style = torch.randn(1, 300, 42), torch.eye(6)[:1]
     decoding.generate(model, features[:, :30], style)
     begin = time.process_time()  # not the clock on the wall: the machine may be busy
     decoding.generate(model, features, style)

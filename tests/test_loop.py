@@ -22,7 +22,7 @@ from codetalker.autoencoder import Autoencoder
 from codetalker.errors import UserError
 from codetalker.specs import open_autoencoder
 from codetalker.speech_encoder import MelSpec
-from training import loop, plots, speech, stage1, talker
+from training import above, loop, plots, speech, stage1, talker
 from training.__main__ import main
 from training.log import read_log
 from training.loop import CHECKPOINT, LoopConfig, fit
@@ -158,7 +158,13 @@ def corpus(folder: Path) -> Path:
     return folder
 
 
-STAGES = ("speech", "stage1", "talker", "baseline")
+STAGES = {
+    "speech": 5,
+    "stage1": 5,
+    "mouth": 5,
+    "above": 11,
+    "baseline": 5,
+}  # steps; above follows mouth
 
 
 def train(name: str, data: Path, out: Path, steps: int = 6) -> nn.Module:
@@ -175,7 +181,7 @@ def train(name: str, data: Path, out: Path, steps: int = 6) -> nn.Module:
     frozen = Autoencoder(open_autoencoder(width=32))
     for coder in frozen.regions.values():
         nn.init.normal_(coder.quantizer.codebook)
-    return talker.train_talker(frozen, data, out, "cpu", sizes)
+    return talker.train_talker(frozen, data, out, "cpu", sizes, above.AboveConfig(steps, batch=2, frames=16))
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -183,7 +189,7 @@ def test_every_stage_goes_on_to_the_same_weights(tmp_path, monkeypatch, name):
     data = corpus(tmp_path / "corpus") if name == "speech" else motion_set(tmp_path / "motion")
     monkeypatch.setattr(speech, "CROP", 1.0)
     monkeypatch.setattr(speech, "MelSpec", partial(MelSpec, width=32, blocks=1))
-    for module in (speech, stage1, talker):
+    for module in (speech, stage1, talker, above):
         monkeypatch.setattr(module, "LoopConfig", partial(LoopConfig, warmup=2, log_every=1, save_every=3))
     train(name, data, tmp_path / "whole")
 
@@ -192,7 +198,7 @@ def test_every_stage_goes_on_to_the_same_weights(tmp_path, monkeypatch, name):
     def interrupted(*arguments) -> None:
         follow(*arguments)
         followed.append(arguments)
-        if len(followed) == 5:
+        if len(followed) == STAGES[name]:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

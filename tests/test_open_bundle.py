@@ -42,10 +42,10 @@ def test_it_is_small_and_whole(bundle):
 def test_streamed_equals_whole(bundle, heard, chunk):
     style = torch.eye(len(bundle.styles))[:1]
     whole = decoding.generate(bundle.talker, heard.features, style, seed=3)
-    state = decoding.start(bundle.talker, style, seed=3)
+    states = decoding.start(bundle.talker, style, seed=3)
     pieces = heard.features.split(chunk, 1)
     streamed = [
-        decoding.push(bundle.talker, state, piece, last=index == len(pieces) - 1) for index, piece in enumerate(pieces)
+        decoding.push(bundle.talker, states, piece, last=index == len(pieces) - 1) for index, piece in enumerate(pieces)
     ]
     assert torch.allclose(torch.cat(streamed, 1), whole, atol=1e-5)
 
@@ -63,7 +63,7 @@ def test_another_seed_is_another_take_with_the_same_lips(bundle, heard):
     jaw, brow = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("browInnerUp")
     assert np.abs(one.weights[:, brow] - other.weights[:, brow]).max() > 0.05
     assert np.degrees(np.abs(one.head_rotation - other.head_rotation).max()) > 0.5
-    assert np.corrcoef(one.weights[:, jaw], other.weights[:, jaw])[0, 1] > 0.95
+    assert np.array_equal(one.weights[:, jaw], other.weights[:, jaw])
 
 
 def test_the_codes_hold_a_blink(bundle):
@@ -72,7 +72,7 @@ def test_the_codes_hold_a_blink(bundle):
     motion = torch.zeros(1, 60, MOTION_DIM)
     motion[:, 28:33, blink] = torch.tensor([0.6, 0.95, 1.0, 0.9, 0.5])[:, None]
     with torch.inference_mode():
-        given_back = bundle.talker.autoencoder(motion).motion[0, :, blink]
+        given_back = bundle.talker.members[1].autoencoder(motion).motion[0, :, blink]
     assert given_back[26:36].max() > 0.7 and given_back[:24].max() < 0.2
 
 

@@ -9,7 +9,7 @@ import torch
 
 from codetalker import cli, decoding, streaming
 from codetalker.audio import SAMPLE_RATE
-from codetalker.autoencoder import Autoencoder, AutoencoderSpec, RegionSpec
+from codetalker.autoencoder import AutoencoderSpec, RegionSpec
 from codetalker.bundle import Bundle
 from codetalker.errors import UserError
 from codetalker.faceformer import FaceFormer
@@ -17,7 +17,7 @@ from codetalker.motion import MOTION_DIM
 from codetalker.predictor import PredictorSpec
 from codetalker.speech_encoder import HOP, MelEncoder, MelSpec
 from codetalker.streaming import GRID, RunningMean, Stream
-from codetalker.talker import Talker, TalkerSpec
+from codetalker.talker import TalkerGroup, TalkerGroupSpec, TalkerSpec
 from tests import models
 
 FPS = 30.0
@@ -29,13 +29,17 @@ def tiny_bundle() -> Bundle:
     encoder = MelEncoder(MelSpec(mels=32, width=16, blocks=1, attention_layers=1, heads=2)).eval()
     mouth, rest = RegionSpec("mouth", tuple(range(30)), 2), RegionSpec("rest", tuple(range(30, MOTION_DIM)), 1, 1.0, 3)
     sizes = {"width": 16, "heads": 4, "layers": 1, "feed_forward": 16, "entries": 8, "code_dim": 4, "window": 5}
-    stage1 = Autoencoder(AutoencoderSpec(MOTION_DIM, (mouth, rest), code_projection=True, decay=0.9, **sizes)).eval()
-    sizes = {"width": 16, "layers": 1, "period": 30, "window": 20, "context_blocks": 3}
-    predictor = PredictorSpec(MOTION_DIM, encoder.dim, 1, 2, **sizes)
-    talker = Talker(TalkerSpec(predictor, stage1.spec, "cross_entropy"), stage1).eval()
-    baseline = FaceFormer(predictor).eval()
-    books = [coder.quantizer.codebook for coder in stage1.regions.values()]
-    for weight in (*books, talker.feature_map.weight, encoder.phones.weight, baseline.motion_out.weight):
+    stage1 = [AutoencoderSpec(MOTION_DIM, (one,), code_projection=True, decay=0.9, **sizes) for one in (mouth, rest)]
+    sizes = {"width": 16, "layers": 1, "period": 30, "window": 20}
+    specs = [PredictorSpec(MOTION_DIM, encoder.dim, 1, 2, context_blocks=blocks, **sizes) for blocks in (3, 2)]
+    members = tuple(TalkerSpec(*pair, "cross_entropy") for pair in zip(specs, stage1))
+    talker = TalkerGroup(TalkerGroupSpec(members)).eval()
+    baseline = FaceFormer(specs[0]).eval()
+    for one, size in zip(talker.members, (0.5, 0.05)):  # larger features would leave nothing to chance
+        torch.nn.init.normal_(one.feature_map.weight, std=size)
+        for coder in one.autoencoder.regions.values():
+            torch.nn.init.normal_(coder.quantizer.codebook, std=0.5)
+    for weight in (encoder.phones.weight, baseline.motion_out.weight):
         torch.nn.init.normal_(weight, std=0.5)
     encoders = {"talker": encoder, "baseline": encoder}
     return Bundle("tiny", "arkit", FPS, {"calm": "", "lively": ""}, encoders, talker, baseline)
@@ -119,19 +123,24 @@ def directly(bundle, speech: np.ndarray, heard_at_once: int, look_ahead: float, 
         ends = torch.arange(mean.counted, max(mean.counted, (horizon - 200) // HOP + 1))
         seconds = torch.cat([middles[kept], ends * HOP / SAMPLE_RATE]) - begin / SAMPLE_RATE
         features, silence = encoder.features(mels - mean.value, seconds).split([int(kept.sum()), len(ends)], 1)
+        pitch = encoder.pitch(torch.from_numpy(speech[begin:horizon])[None], seconds[: len(middles[kept])])
+        features = torch.cat([features, pitch], -1)
         mean.follow(mels[0, ends - begin // HOP], silence[0, :, 0])
         first = int((~kept).sum())
         stop = total if at_end else start + together
-        parts.append(model.predictor.hear(features)[:, start - first : stop - first])
+        parts.append([one.predictor.hear(features)[:, start - first : stop - first] for one in model.members])
         if at_end:
             break
-    speech_heard = torch.cat(parts, 1)
-    output, motion = model.start(style, torch.Generator().manual_seed(5), plain=True), torch.zeros(1, 0, MOTION_DIM)
-    for _ in range(total):
-        inputs = torch.cat([motion, torch.zeros(1, 1, MOTION_DIM)], 1)
-        hidden = model.predictor(inputs, style, [speech_heard] * len(model.predictor.layers))
-        motion = model.emit(hidden[:, -1:], output)
-    return motion[0].numpy()
+    whole = 0.0
+    for one, heard in zip(model.members, zip(*parts)):
+        heard, motion = torch.cat(heard, 1), torch.zeros(1, 0, MOTION_DIM)
+        output = one.start(style, torch.Generator().manual_seed(5), plain=True)
+        for _ in range(total):
+            inputs = torch.cat([motion, torch.zeros(1, 1, MOTION_DIM)], 1)
+            hidden = one.predictor(inputs, style, [heard] * len(one.predictor.layers))
+            motion = one.emit(hidden[:, -1:], output)
+        whole = whole + motion
+    return whole[0].numpy()
 
 
 @pytest.mark.parametrize(("look_ahead", "together"), [(0.0, 1), (0.06, 2), (0.2, 3)])
@@ -154,8 +163,9 @@ def test_memory_and_work_are_bounded(bundle, heard, monkeypatch):
         stream.push(noise(1.0, second))
     assert sum(map(len, stream._speech)) <= heard + GRID + SAMPLE_RATE
     assert heard <= max(lengths) < heard + GRID and len(lengths) <= 3 * FPS / stream.together
-    kept = [cache.keys.shape[2] for cache in stream._state.predictor.caches]
-    assert kept == [bundle.talker.predictor.bias.window] * len(kept) and stream._state.features is None
+    for state, one in zip(stream._states, bundle.talker.members):
+        kept = [cache.keys.shape[2] for cache in state.predictor.caches]
+        assert kept == [one.predictor.bias.window] * len(kept) and state.features is None
 
 
 def test_what_is_no_number_passes_without_a_trace(bundle):

@@ -20,9 +20,10 @@ from codetalker.errors import UserError
 from codetalker.faceformer import FaceFormer
 from codetalker.specs import open_autoencoder, open_faceformer, open_talker, published_form
 from codetalker.speech_encoder import MelEncoder, MelSpec
-from codetalker.talker import Talker
+from codetalker.talker import TalkerGroup
 
 from . import motion_set, plots, speech, stage1, talker
+from .above import AboveConfig
 from .corpus.articulation import STYLES
 from .datasets import FaceData, open_data
 from .loop import open_process
@@ -33,6 +34,7 @@ from .vertices import VertexConfig, VertexRecipe
 CAPTURE_SEEN = "a real person's lips and jaw, captured; brows, eyes and head at rest"
 OPEN = Path("weights/open")
 STAGES = ("speech", "motion", "stage1", "talker", "baseline", "bundle", "plots")
+RUNS = ("stage1", "mouth", "above", "baseline")  # folders with a log
 TRAINED = ("speech", "stage1", "talker", "baseline")  # by all processes; the rest is done by one
 
 
@@ -82,8 +84,8 @@ class Recipe:
 
     def talker(self) -> None:
         frozen = finished(Autoencoder(self.autoencoder), self.models / "stage1")
-        config = self._config(talker.TalkerConfig())
-        model = talker.train_talker(frozen, self.motion_folder, self.models, self.options.device, config)
+        configs = [self._config(one()) for one in (talker.TalkerConfig, AboveConfig)]
+        model = talker.train_talker(frozen, self.motion_folder, self.models, self.options.device, *configs)
         finish(model, self.models / "talker")
 
     def baseline(self) -> None:
@@ -94,7 +96,7 @@ class Recipe:
     def bundle(self) -> None:
         models, encoder = self.models, self._encoder()
         names = motion_set.styles() if self.data is None else self.data.styles
-        made = finished(Talker(open_talker(encoder.dim, len(names), self.autoencoder)), models / "talker")
+        made = finished(TalkerGroup(open_talker(encoder.dim, len(names), self.autoencoder)), models / "talker")
         beside = finished(FaceFormer(open_faceformer(encoder.dim, len(names))), models / "baseline")
         told = {name: STYLES[name].seen if name in STYLES else CAPTURE_SEEN for name in names}
         if self.data is not None:
@@ -104,7 +106,7 @@ class Recipe:
         save_bundle(Bundle(name, "arkit", motion_set.FPS, told, encoders, made, beside), self.options.out, half=True)
 
     def plots(self) -> None:
-        folders = [self.options.runs / "speech", *(self.models / name for name in TRAINED[1:])]
+        folders = [self.options.runs / "speech", *(self.models / name for name in RUNS)]
         plots.draw(folders, self.options.plots or self.models / "plots")
 
 

@@ -82,10 +82,12 @@ class _Preparer:
             speech, factor = augment_speech(speech, rng, lambda samples: self._babble(rng, samples))
             motion = resample(motion, round(len(motion) * factor))
         with torch.inference_mode():
-            mels = self.encoder.log_mels(torch.from_numpy(speech)[None])
+            heard, seconds = torch.from_numpy(speech)[None], self.encoder.times(len(speech))
+            mels = self.encoder.log_mels(heard)
             if rng is not None:
                 mels = augment_mels(mels, rng)
-            features = self.encoder.features(mels, self.encoder.times(len(speech)))[0].numpy()
+            features = self.encoder.features(mels, seconds)
+            features = torch.cat([features, self.encoder.pitch(heard, seconds)], -1)[0].numpy()
         frames = min(len(features), len(motion))
         return features[:frames], motion[:frames]
 
@@ -196,6 +198,10 @@ class MotionSet:
     def split(self, name: str) -> list[Clip]:
         return [clip for clip in self.clips if clip.split == name]
 
+    def style_of(self, clip: Clip) -> Tensor:
+        """(styles,) one-hot"""
+        return torch.eye(len(self.styles))[self.styles.index(clip.style)]
+
     def read(self, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
         """features (T, D) and motion (T, 55) float32"""
         part = slice(clip.start, clip.start + clip.frames)
@@ -211,7 +217,8 @@ class MotionSet:
     def batch(self, size: int, frames: int, seed: tuple[int, ...]) -> dict[str, Tensor]:
         """Random crops of the training split, every style as often.
 
-        features (B, frames, D), motion (B, frames, 55), style (B, styles) one-hot, mask (B, frames): there is motion
+        features (B, frames, D), motion (B, frames, 55), style (B, styles) one-hot, mask (B, frames): there is motion,
+        at (B, frames): which of all frames it is
         """
         rng, present = np.random.default_rng(seed), list(self._by_style)
         batch = {
@@ -219,15 +226,18 @@ class MotionSet:
             "motion": torch.zeros(size, frames, MOTION_DIM),
             "style": torch.zeros(size, len(self.styles)),
             "mask": torch.zeros(size, frames, dtype=torch.bool),
+            "at": torch.zeros(size, frames, dtype=torch.long),
         }
         for row in range(size):
             style = present[rng.integers(len(present))]
             clips = self._by_style[style]
-            features, motion = self.read(clips[rng.integers(len(clips))])
+            clip = clips[rng.integers(len(clips))]
+            features, motion = self.read(clip)
             first = rng.integers(max(1, len(motion) - frames + 1))
             length = min(frames, len(motion))
             batch["features"][row, :length] = torch.from_numpy(features[first : first + frames])
             batch["motion"][row, :length] = torch.from_numpy(motion[first : first + frames])
             batch["style"][row, style] = 1.0
             batch["mask"][row, :length] = True
+            batch["at"][row, :length] = clip.start + first + torch.arange(length)
         return batch

@@ -35,8 +35,8 @@ class Loudness:
         self.line = np.polyfit(loud, jaw, 1)
 
     def _loudness(self, features: np.ndarray) -> np.ndarray:
-        """(T, D) of the open encoder -> (T,) mean of its loudness bands, which come last"""
-        return features[:, -self.bands :].mean(1)
+        """(T, D) of the open encoder -> (T,) mean of its loudness bands"""
+        return features[:, len(PHONES) : len(PHONES) + self.bands].mean(1)
 
     @torch.inference_mode()
     def encode(self, speech: np.ndarray, model: str) -> Heard:

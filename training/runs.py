@@ -34,6 +34,7 @@ def finish(model: nn.Module, folder: Path) -> None:
 
     process = PartialState()
     if process.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
         with whole(folder / "model.safetensors") as temporary:
             save_file({name: tensor.contiguous() for name, tensor in model.cpu().state_dict().items()}, temporary)
     process.wait_for_everyone()

@@ -1,6 +1,7 @@
-"""Trains stage 2, the talker that queries stage 1's codes, and the baseline that regresses motion, on the same batches.
+"""Trains stage 2, the talkers that query stage 1's codes, and the baseline that regresses motion, on the same batches.
 
 Teacher forcing alone breaks once a model hears itself (exposure bias): the share of its own frames grows to OWN_FRAMES.
+What is drawn learns from the codes alone, and how likely each was.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from torch import Tensor, nn
 from codetalker.autoencoder import Autoencoder
 from codetalker.faceformer import FaceFormer
 from codetalker.head import load_head
-from codetalker.motion import MOTION_DIM
-from codetalker.predictor import Predictor
-from codetalker.specs import face_regions, open_faceformer, open_talker
-from codetalker.talker import Talker
+from codetalker.specs import open_faceformer, open_talker
+from codetalker.talker import Talker, TalkerGroup
 
+from .above import AboveConfig, mouth_channels, notice_above, train_above
 from .geometry import FaceGeometry
 from .loop import LoopConfig, fit
 from .motion_set import MotionSet
@@ -30,7 +30,7 @@ OWN_FULL = 0.4  # share of the run
 
 @dataclass(frozen=True)
 class TalkerConfig:
-    """The run's numbers, for talker and baseline alike; the talker takes half an hour on a core of its own."""
+    """The run's numbers, of the mouth's talker and of the baseline."""
 
     steps: int = 2_200
     batch: int = 12
@@ -41,28 +41,25 @@ class TalkerConfig:
     face_weight: float = 0.2  # per mm
     gap_weight: float = 0.3  # per mm of the inner-lip gap, more where the lips are shut
     shut_mm: float = 2.0  # what counts as shut
-    shut_weight: float = 3.0
+    shut_weight: float = 4.0
     motion_weight: float = 0.3  # of the squared error, each channel in its own deviation
-    strangers: float = 0.5  # share of clips whose past above the mouth is another's; see Talker.losses
     seed: int = 0
 
 
-def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config: TalkerConfig) -> nn.Module:
-    motions = MotionSet(motion_folder)
+def _train(model: nn.Module, motions: MotionSet, out: Path, device: str, config: TalkerConfig) -> nn.Module:
     geometry = FaceGeometry(load_head(config.head)).to(device)
     model = model.to(device)
-    mean, deviation = (part.to(device) for part in motion_statistics(motions))
-    mouth = torch.zeros(MOTION_DIM, dtype=torch.bool, device=device)
-    mouth[list(face_regions()[0].channels)] = True
-    notice_above(model.predictor, torch.where(mouth, 0.0, mean), torch.where(mouth, 1.0, deviation))
+    deviation, mouth = motion_statistics(motions)[1].to(device), mouth_channels().to(device)
+    own = torch.ones_like(mouth)
+    if isinstance(model, Talker):
+        own = torch.zeros_like(mouth)
+        own[model.spec.autoencoder.channels] = True
 
     def draw(index: int) -> dict[str, Tensor]:
         return motions.batch(config.batch, config.frames, (config.seed, index))
 
     def on_the_face(made: Tensor, motion: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Losses in millimetres over the frames of `mask`. They judge the mouth: what speech leaves open, above it,
-        would be pulled to its mean."""
-        made = torch.where(mouth, made, motion)
+        """Losses in millimetres over the frames of `mask`."""
         lips, face = geometry.distance(made, motion)
         gap = geometry.gap(motion)
         weight = torch.where(gap < config.shut_mm, config.shut_weight, 1.0)
@@ -76,50 +73,43 @@ def _train(model: nn.Module, motion_folder: Path, out: Path, device: str, config
 
     def losses(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         batch = {name: part.to(device) for name, part in batch.items()}
-        own = OWN_FRAMES * min(1.0, step / (OWN_FULL * config.steps))
-        given = (batch["features"], batch["motion"], batch["style"], own, batch["mask"])
-        made = model.losses(*given, strangers=config.strangers) if isinstance(model, Talker) else model.losses(*given)
-        error = ((made.motion - batch["motion"]) / deviation).square()
-        terms = {"motion": config.motion_weight * error[batch["mask"]].mean()}
+        motion, mask = batch["motion"], batch["mask"]
+        share = OWN_FRAMES * min(1.0, step / (OWN_FULL * config.steps))
+        made = model.losses(batch["features"], motion, batch["style"], share, mask)
+        error = ((torch.where(own, made.motion, motion) - motion) / deviation).square()
+        terms = {"motion": config.motion_weight * error[mask].mean()}
         if isinstance(model, Talker):
             terms["code"] = made.losses["code"]
-        return terms | on_the_face(made.motion, batch["motion"], batch["mask"])
+        # The face judges the mouth alone: what speech leaves open, above it, would be pulled to its mean.
+        return terms | on_the_face(torch.where(mouth, made.motion, motion), motion, mask)
 
     return fit(model, losses, draw, out, LoopConfig(config.steps, config.learning_rate, seed=config.seed))
 
 
-def notice_above(predictor: Predictor, mean: Tensor, deviation: Tensor) -> None:
-    """Has a fresh predictor begin with its past above the mouth in deviations from its mean, (M,) each.
-
-    Weights and angles are small: beside a style's numbers, of about one, a lid that begins to fall would long go
-    unnoticed. The mouth's stay as they are: it is to follow the speech, and not what it did before.
-    """
-    with torch.no_grad():
-        past = predictor.motion_map
-        past.weight /= deviation
-        past.bias -= past.weight @ mean
-
-
 def train_talker(
-    stage1: Autoencoder, motion_folder: Path, out: Path, device: str, config: TalkerConfig | None = None
-) -> Talker:
-    """Trains, or goes on from `out`, and returns the talker with averaged weights."""
-    config = config or TalkerConfig()
-    torch.manual_seed(config.seed)
-    motions = MotionSet(motion_folder)
+    stage1: Autoencoder,
+    motion_folder: Path,
+    out: Path,
+    device: str,
+    config: TalkerConfig | None = None,
+    above: AboveConfig | None = None,
+) -> TalkerGroup:
+    """Trains, or goes on from `out`, first the mouth's talker and then the one above it, where there is one; both with
+    averaged weights."""
+    motions, members = MotionSet(motion_folder), []
     spec = open_talker(motions.features.shape[1], len(motions.styles), stage1.spec)
-    model = Talker(spec, stage1).to(device)
-    counted = motions.split("train")
-    model.count_transitions(
-        (motions.styles.index(clip.style), torch.from_numpy(motions.read(clip)[1])[None].to(device)) for clip in counted
-    )
-    return _train(model, motion_folder, out / "talker", device, config)
+    for one in spec.members:
+        numbers = (above or AboveConfig()) if one.drawn else (config or TalkerConfig())
+        torch.manual_seed(numbers.seed)
+        model, train = Talker(one, stage1.only(one.autoencoder)), train_above if one.drawn else _train
+        members.append(train(model, motions, out / ("above" if one.drawn else "mouth"), device, numbers))
+    return TalkerGroup(spec, members)
 
 
 def train_baseline(motion_folder: Path, out: Path, device: str, config: TalkerConfig | None = None) -> FaceFormer:
     """The same for the baseline: same speech, same styles, same losses but for the codes."""
-    config = config or TalkerConfig()
+    config, motions = config or TalkerConfig(), MotionSet(motion_folder)
     torch.manual_seed(config.seed)
-    motions = MotionSet(motion_folder)
-    spec = open_faceformer(motions.features.shape[1], len(motions.styles))
-    return _train(FaceFormer(spec), motion_folder, out / "baseline", device, config)
+    model = FaceFormer(open_faceformer(motions.features.shape[1], len(motions.styles)))
+    notice_above(model.predictor, *motion_statistics(motions))
+    return _train(model, motions, out / "baseline", device, config)

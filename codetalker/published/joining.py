@@ -41,7 +41,7 @@ def save(bundle: Bundle, role: str, out: Path, own: dict[str, np.ndarray]) -> tu
 def _check_same_set(there: dict[str, Any], bundle: Bundle, role: str, out: Path) -> str:
     """The role of the model that stays in `out`, "" for none. Raises UserError for one of another data set."""
     others = {name: model for name, model in there["models"].items() if name != role}
-    vertices = getattr(bundle, role).predictor.motion_map.in_features // 3
+    vertices = getattr(bundle, role).motion_dim // 3
     compared = [("space", there["space"], bundle.space), ("fps", there["fps"], bundle.fps)]
     compared += [("styles", list(there["styles"]), bundle.styles)]
     compared += [("vertices", _vertices(model), vertices) for model in others.values()]
@@ -63,7 +63,7 @@ def _check_same_set(there: dict[str, Any], bundle: Bundle, role: str, out: Path)
 def _vertices(model: dict[str, Any]) -> int:
     """How many a model of a bundle's description moves."""
     spec = model["spec"]
-    return spec.get("predictor", spec)["motion_dim"] // 3
+    return spec.get("predictor", spec).get("motion_dim", 0) // 3
 
 
 def _words(value: Any) -> str:
