@@ -29,6 +29,7 @@ from .takes import MIXED, Takes
 LEAVE_SECONDS = 5.0  # for a job to notice that the app leaves
 SEEDS = 2**31
 SIZES = (256, 384, 512, 768)  # pixels of a picture that visitors choose from, up to the host's
+WARM_UPS = 3  # a renderer or an encoder may fail once on a busy machine, and would leave the app "starting" for good
 OURS = "ours"  # the session whose results everybody may see
 EXAMPLE_NAMES = ("introduction.flac", "question.flac", "moon.flac")
 KEPT = 60  # results of our own examples; one takes about a megabyte
@@ -90,14 +91,17 @@ class Studio:
         folder = self.sessions.open("").new_folder()
         hum = 0.1 * np.sin(2 * np.pi * 150 / SAMPLE_RATE * np.arange(SAMPLE_RATE // 2))
         soundfile.write(folder / "hum.wav", hum, SAMPLE_RATE)
-        size = self.settings.picture_size
+        job = pipeline.Job(folder / "hum.wav", folder / "hum.mp4", size=self.settings.picture_size)
         place = self.line.enter("")
         try:
-            self._animate(pipeline.Job(folder / "hum.wav", folder / "hum.mp4", size=size), self.shelf.load(None))
-            self.warm = True
-            tell("warm")
-        except Exception as error:  # visitors are told when they ask
-            tell("not warm", logging.ERROR, error)
+            for _ in range(WARM_UPS):
+                try:
+                    self._animate(job, self.shelf.load(None))
+                    self.warm = True
+                    tell("warm")
+                    break
+                except Exception as error:  # visitors are told when they ask
+                    tell("not warm", logging.ERROR, error)
         finally:
             self.line.leave(place)
             self.sessions.close("")

@@ -29,6 +29,24 @@ def test_health(make_studio, speech, monkeypatch):
     job.close()
 
 
+@pytest.mark.parametrize("failing", [1, 3])
+def test_one_failure_leaves_no_studio_starting_for_good(make_studio, monkeypatch, failing):
+    begun = []
+
+    def animate(job, bundle, progress=None, moved=None):
+        begun.append(job)
+        if len(begun) <= failing:
+            raise RuntimeError("the renderer's process crashed")
+        return quick_animate(job, bundle, progress)
+
+    studio = make_studio(animate)
+    monkeypatch.setattr(studio, "prepare", lambda: None)
+    studio.warm_up()
+    assert studio.warm == (failing < 3) and len(begun) == min(failing + 1, 3)
+    assert health(studio)[1]["status"] == ("ok" if failing < 3 else "starting")
+    assert len(studio.line) == 0 and not files_under(studio.sessions.root)
+
+
 def test_without_its_gpu_the_studio_goes_on_with_the_cpu(make_studio, speech, monkeypatch):
     def animate(job, bundle, progress=None, moved=None):
         if bundle.device == "cuda":
