@@ -153,7 +153,7 @@ def generate_plainly(model: Model, features: Tensor, style: Tensor, seed: int = 
     speech = model.predictor.hear(features.expand(len(style), -1, -1))
     readout = model.readout()
     output = model.start(style, torch.Generator().manual_seed(seed), plain=True)
-    unused = style.new_zeros(len(style), 1, model.predictor.motion_map.in_features)
+    unused = style.new_zeros(len(style), 1, model.motion_dim)
     made, motion = [], unused[:, :0]
     for _ in range(speech.shape[1]):
         hidden = model.predictor(torch.cat([motion, unused], 1), style, [speech] * len(model.predictor.layers))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from app import bundles, log
+from app.handlers import WARM_UPS
 from app.health import health
 from app.steps import Result
 from tests import studios
@@ -29,7 +30,7 @@ def test_health(make_studio, speech, monkeypatch):
     job.close()
 
 
-@pytest.mark.parametrize("failing", [1, 3])
+@pytest.mark.parametrize("failing", [1, WARM_UPS])
 def test_one_failure_leaves_no_studio_starting_for_good(make_studio, monkeypatch, failing):
     begun = []
 
@@ -42,8 +43,8 @@ def test_one_failure_leaves_no_studio_starting_for_good(make_studio, monkeypatch
     studio = make_studio(animate)
     monkeypatch.setattr(studio, "prepare", lambda: None)
     studio.warm_up()
-    assert studio.warm == (failing < 3) and len(begun) == min(failing + 1, 3)
-    assert health(studio)[1]["status"] == ("ok" if failing < 3 else "starting")
+    assert studio.warm == (failing < WARM_UPS) and len(begun) == min(failing + 1, WARM_UPS)
+    assert health(studio)[1]["status"] == ("ok" if studio.warm else "starting")
     assert len(studio.line) == 0 and not files_under(studio.sessions.root)
 
 

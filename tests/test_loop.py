@@ -158,13 +158,8 @@ def corpus(folder: Path) -> Path:
     return folder
 
 
-STAGES = {
-    "speech": 5,
-    "stage1": 5,
-    "mouth": 5,
-    "above": 11,
-    "baseline": 5,
-}  # steps; above follows mouth
+# The step that each is stopped in; above comes after the mouth's six
+STAGES = {"speech": 5, "stage1": 5, "mouth": 5, "above": 11, "baseline": 5}
 
 
 def train(name: str, data: Path, out: Path, steps: int = 6) -> nn.Module:
